@@ -1,0 +1,1 @@
+"""The rules: pure, deterministic, one door (:class:`fixgateway.core.engine.Engine`)."""

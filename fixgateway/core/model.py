@@ -7,9 +7,10 @@ Everything here is a frozen value. Quantities and prices are :class:`decimal.Dec
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from enum import StrEnum
 
 MAX_LINES = 100_000
@@ -17,6 +18,8 @@ MAX_LINES = 100_000
 
 _PLAIN_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 ZERO = Decimal(0)
+EXACT = Context(prec=60, traps=[InvalidOperation, Inexact])
+"""Arithmetic that fails rather than rounds: 60 digits hold any sum of 10^5 quantities of 24 digits."""
 
 
 class Side(StrEnum):
@@ -70,6 +73,14 @@ def plain_text(value: Decimal) -> str:
     """Write a number without exponent and without trailing zeros: ``Decimal('100.00')`` → ``100``."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def exact_sum(values: Iterable[Decimal]) -> Decimal:
+    """Σ values without any rounding, whatever the thread's decimal context."""
+    result = ZERO
+    for value in values:
+        result = EXACT.add(result, value)
+    return result
 
 
 @dataclass(frozen=True, slots=True)

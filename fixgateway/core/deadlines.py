@@ -1,0 +1,107 @@
+"""What the clock brings: the trade date rolls, cut-offs come, answers are overdue.
+
+A tick is an input like any other; the engine is asked first whether one is due, so idle seconds leave no
+record. Cut-offs are local times of the policy's time zone, carried by the tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from fixgateway.core import registry
+from fixgateway.core.completion import close
+from fixgateway.core.executions import (
+    exception,
+)
+from fixgateway.core.inputs import (
+    Tick,
+)
+from fixgateway.core.outputs import (
+    Alert,
+    CutSession,
+    Output,
+    ResendForbidden,
+)
+from fixgateway.core.state import BrokerRecord, State, StatementRecord
+
+SECOND_NS = 1_000_000_000
+
+
+def on_tick(state: State, given: Tick) -> list[Output]:
+    """A clock reading: roll the trade date, close what reached its cut-off, give up what is overdue."""
+    outputs: list[Output] = []
+    rolled = given.trade_date != state.trade_date
+    state.trade_date, state.local_time = given.trade_date, given.local_time
+    if rolled:
+        _roll(state)
+    for record in list(reached(state, given.trade_date, given.local_time)):
+        outputs += close(state, record, "cut-off", "", given.seq, given.ts_ns)
+    for broker in state.brokers.values():
+        outputs += _give_up_unanswered(state, broker, given)
+    for alloc_id in [a for a in state.waiting if late(state, a, given.ts_ns)]:
+        kept = state.allocations[alloc_id]
+        kept.late = True
+        text = f"{kept.allocation.broker} has not acknowledged allocation {alloc_id}"
+        outputs += exception("GW-808", alloc_id, text)
+    return outputs
+
+
+def reached(state: State, today: date, local_time: str) -> Iterator[StatementRecord]:
+    """Active statements whose cut-off has come: of an earlier trade date, or of today after the time."""
+    past = registry.past_cut_off(state.setup.policy, local_time)
+    for statement_id in state.active:
+        record = state.statements[statement_id]
+        day = record.statement.trade_date
+        if day < today or (day == today and past):
+            yield record
+
+
+def _roll(state: State) -> None:
+    """A new trade date: ClOrdIDs of ended orders may be used again, requests are settled."""
+    alive = {key for key, order in state.orders.items() if order.open}
+    state.cl_ord_ids = {k: key for k, key in state.cl_ord_ids.items() if key in alive}
+    state.requests = {k: request for k, request in state.requests.items() if request.order in alive}
+
+
+def overdue(state: State, broker: BrokerRecord, ts_ns: int) -> bool:
+    """Whether the broker's oldest unanswered order is older than ``max_unacked_seconds``."""
+    limit = broker.setup.max_unacked_seconds * SECOND_NS
+    return bool(broker.unacked) and ts_ns - state.orders[broker.unacked[0]].forwarded_ns > limit
+
+
+def _give_up_unanswered(state: State, broker: BrokerRecord, given: Tick) -> list[Output]:
+    """Orders unanswered for too long are in doubt: never sent again, quantity kept, session cut, alert."""
+    outputs: list[Output] = []
+    name = broker.setup.name
+    count = 0
+    while overdue(state, broker, given.ts_ns):
+        order = state.orders[broker.unacked.popleft()]
+        order.in_doubt = True
+        count += 1
+        outputs.append(ResendForbidden(order.key, order.key))
+        text = f"{name} has not answered order {order.cl_ord_id} in {broker.setup.max_unacked_seconds} seconds"
+        outputs += exception("GW-809", order.cl_ord_id, text)
+    if count:
+        text = f"{count} orders unanswered for more than {broker.setup.max_unacked_seconds} seconds"
+        outputs.append(Alert("GW-403", "critical", name, text))
+        if broker.up:
+            outputs.append(CutSession(name, "GW-403", text))
+    return outputs
+
+
+def late(state: State, alloc_id: str, ts_ns: int) -> bool:
+    """Whether an allocation has waited longer than ``ack_timeout_seconds`` and nobody was told yet."""
+    kept = state.allocations[alloc_id]
+    limit = state.brokers[kept.allocation.broker].setup.ack_timeout_seconds * SECOND_NS
+    return not kept.late and ts_ns - kept.decided_ns > limit
+
+
+def due(state: State, ts_ns: int, trade_date: date, local_time: str) -> bool:
+    """Whether a tick with this clock reading would change anything."""
+    return (
+        trade_date != state.trade_date
+        or next(reached(state, trade_date, local_time), None) is not None
+        or any(overdue(state, broker, ts_ns) for broker in state.brokers.values())
+        or any(late(state, alloc_id, ts_ns) for alloc_id in state.waiting)
+    )

@@ -1,0 +1,300 @@
+"""Registering an allocation statement: every check, every problem named by line and field.
+
+All four doors (FIX J, HTTP, command line, drop folder) hand in the same :class:`Draft` of plain text and
+get the same answer: a frozen :class:`Statement`, or the list of everything that is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+from fixgateway.core.apportion import seed_commitment
+from fixgateway.core.inputs import SubmitStatement
+from fixgateway.core.model import (
+    MAX_LINES,
+    ZERO,
+    Draft,
+    DraftLine,
+    Line,
+    Method,
+    Policy,
+    Side,
+    Statement,
+    Ties,
+    exact_sum,
+    plain_decimal,
+    plain_text,
+)
+from fixgateway.core.outputs import Problem
+from fixgateway.core.state import ACTIVE, State
+
+_ID = re.compile(r"[!-~]{1,64}")
+_WORD = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
+_DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}", re.ASCII)
+_SIDES = {side.value: side for side in Side} | {
+    "1": Side.BUY,
+    "2": Side.SELL,
+    "5": Side.SHORT,
+    "6": Side.SHORT_EXEMPT,
+}
+_YES_NO = {"": "", "yes": "yes", "y": "yes", "true": "yes", "no": "no", "n": "no", "false": "no"}
+
+
+def register(state: State, submitted: SubmitStatement) -> Statement | tuple[Problem, ...]:
+    """Turn a draft into a statement under the policy in force, or say everything that is wrong."""
+    draft = submitted.draft
+    policy = state.setup.policy
+    oms = submitted.session or draft.oms or (next(iter(state.omses)) if len(state.omses) == 1 else "")
+    problems = [
+        *(Problem(0, "", "GW-614", text) for text in draft.defects),
+        *_identity(draft),
+        *_trade_date(state, policy, draft),
+        *_counterparties(state, draft, oms),
+        *_memo(policy, draft),
+        *_terms(policy, draft),
+        *_lines(state, draft),
+        *_total(draft, from_fix=submitted.door == "fix"),
+    ]
+    if problems:
+        return tuple(problems)
+    lines = tuple(_line(line) for line in draft.lines)
+    return Statement(
+        statement_id=draft.statement_id,
+        version=1,
+        oms=oms,
+        trade_date=_date(draft.trade_date) or state.trade_date,
+        symbol=draft.symbol,
+        security_id=draft.security_id,
+        id_source=draft.id_source,
+        side=_SIDES[draft.side],
+        total=exact_sum(line.quantity for line in lines),
+        lines=lines,
+        method=Method(draft.method or policy.method),
+        lot=_number(draft.lot, policy.lot),
+        min_quantity=_number(draft.min_quantity, policy.min_quantity),
+        ties=Ties(draft.ties or policy.ties),
+        remainder=policy.remainder,
+        policy_id=policy.policy_id,
+        policy_version=policy.version,
+        cl_ord_ids=draft.cl_ord_ids,
+        brokers=draft.brokers,
+        recommended_by=draft.recommended_by,
+        placed_by=draft.placed_by,
+        discretionary=_YES_NO[draft.discretionary.lower()],
+        rationale=draft.rationale,
+        memo_complete=bool(draft.recommended_by and draft.placed_by and draft.discretionary),
+        door=submitted.door,
+        actor=submitted.actor,
+        registered_seq=submitted.seq,
+        registered_ns=submitted.ts_ns,
+        seed=submitted.seed,
+        seed_commitment=seed_commitment(submitted.seed),
+    )
+
+
+def same_content(old: Statement, new: Statement) -> bool:
+    """Whether two statements say the same, leaving aside who submitted them, when, and the seed."""
+    return (
+        replace(
+            new,
+            version=old.version,
+            door=old.door,
+            actor=old.actor,
+            registered_seq=old.registered_seq,
+            registered_ns=old.registered_ns,
+            seed=old.seed,
+            seed_commitment=old.seed_commitment,
+        )
+        == old
+    )
+
+
+def _identity(draft: Draft) -> Iterator[Problem]:
+    """Id, instrument and side: present and readable."""
+    for field, value in (
+        ("statement_id", draft.statement_id),
+        ("trade_date", draft.trade_date),
+        ("symbol", draft.symbol),
+        ("side", draft.side),
+    ):
+        if not value:
+            yield Problem(0, field, "GW-601", f"{field} is missing")
+    if draft.statement_id and not _ID.fullmatch(draft.statement_id):
+        yield Problem(
+            0, "statement_id", "GW-602", "statement_id must be 1 to 64 printable ASCII characters, no blank"
+        )
+    if draft.side and draft.side not in _SIDES:
+        yield Problem(0, "side", "GW-602", f"side {draft.side!r} is not one of {', '.join(Side)}")
+    texts = (draft.symbol, draft.security_id, draft.id_source, draft.recommended_by, draft.placed_by)
+    for field, value in zip(
+        ("symbol", "security_id", "id_source", "recommended_by", "placed_by"), texts, strict=True
+    ):
+        if value and not _WORD.fullmatch(value):
+            yield Problem(0, field, "GW-602", f"{field} has control characters or more than 256 characters")
+    if draft.rationale and not re.fullmatch(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]{0,4096}", draft.rationale):
+        yield Problem(0, "rationale", "GW-602", "rationale has control characters or more than 4096 characters")
+
+
+def _trade_date(state: State, policy: Policy, draft: Draft) -> Iterator[Problem]:
+    """Today or later, before today's cut-off, under a policy that is in force then."""
+    if not draft.trade_date:
+        return
+    day = _date(draft.trade_date)
+    if day is None:
+        yield Problem(0, "trade_date", "GW-602", f"trade_date {draft.trade_date!r} is not YYYY-MM-DD")
+        return
+    if day < state.trade_date:
+        yield Problem(
+            0,
+            "trade_date",
+            "GW-609",
+            f"trade date {day.isoformat()} is past; today is {state.trade_date.isoformat()}",
+        )
+    if day == state.trade_date and past_cut_off(policy, state.local_time):
+        yield Problem(0, "trade_date", "GW-609", f"the cut-off {policy.allocate_at} {policy.timezone} has passed")
+    if policy.effective_from > day:
+        yield Problem(
+            0,
+            "trade_date",
+            "GW-608",
+            f"policy {policy.policy_id} is effective from {policy.effective_from.isoformat()}",
+        )
+
+
+def past_cut_off(policy: Policy, local_time: str) -> bool:
+    """Whether the policy's allocation cut-off has been reached today."""
+    return policy.allocate_at != "off" and local_time >= policy.allocate_at
+
+
+def _counterparties(state: State, draft: Draft, oms: str) -> Iterator[Problem]:
+    """A known OMS, its own brokers, and ClOrdIDs that can be ClOrdIDs."""
+    setup = state.omses.get(oms)
+    if setup is None:
+        wanted = f"OMS {oms!r} is not configured" if oms else f"name one of {', '.join(state.omses)}"
+        yield Problem(0, "oms", "GW-610", wanted)
+        return
+    for broker in draft.brokers:
+        if broker not in setup.brokers:
+            yield Problem(0, "brokers", "GW-610", f"{broker!r} is not a broker of {oms}")
+    for cl_ord_id in draft.cl_ord_ids:
+        if not _ID.fullmatch(cl_ord_id):
+            yield Problem(0, "cl_ord_ids", "GW-602", f"{cl_ord_id!r} cannot be a ClOrdID")
+
+
+def _memo(policy: Policy, draft: Draft) -> Iterator[Problem]:
+    """The order memorandum (17 CFR 275.204-2(a)(3)): required only when the policy says so."""
+    if draft.discretionary.lower() not in _YES_NO:
+        yield Problem(0, "discretionary", "GW-602", f"discretionary {draft.discretionary!r} is not yes or no")
+    if policy.require_memo:
+        for field in ("recommended_by", "placed_by", "discretionary"):
+            if not getattr(draft, field):
+                yield Problem(0, field, "GW-611", f"{field} is missing; policy {policy.policy_id} requires it")
+
+
+def _terms(policy: Policy, draft: Draft) -> Iterator[Problem]:
+    """Method, lot, minimum and ties: only the policy's own or one on its allowed list."""
+    allowed = dict(policy.allowed)
+    for field, asked, own in (
+        ("method", draft.method, str(policy.method)),
+        ("lot", draft.lot, plain_text(policy.lot)),
+        ("min_quantity", draft.min_quantity, plain_text(policy.min_quantity)),
+        ("ties", draft.ties, str(policy.ties)),
+    ):
+        if asked and _canonical(asked) not in (own, *map(_canonical, allowed.get(field, ()))):
+            yield Problem(0, field, "GW-608", f"{field} {asked} differs from policy {policy.policy_id}: {own}")
+
+
+def _lines(state: State, draft: Draft) -> Iterator[Problem]:
+    """Accounts known, permitted and named once; quantities plain and positive."""
+    if not draft.lines:
+        yield Problem(0, "lines", "GW-601", "the statement has no lines")
+    if len(draft.lines) > MAX_LINES:
+        yield Problem(0, "lines", "GW-602", f"more than {MAX_LINES} lines")
+        return
+    seen: dict[str, int] = {}
+    for line in draft.lines:
+        if line.account in seen:
+            yield Problem(
+                line.row,
+                "account",
+                "GW-605",
+                f"account {line.account} is named twice, first in line {seen[line.account]}",
+            )
+        seen.setdefault(line.account, line.row)
+        yield from _account(state, line, several=len(draft.lines) > 1)
+        if not _positive(line.quantity):
+            yield Problem(
+                line.row,
+                "quantity",
+                "GW-607",
+                f"quantity {line.quantity or '(missing)'} is not a plain positive number",
+            )
+        if line.min_quantity and plain_decimal(line.min_quantity) is None:
+            yield Problem(
+                line.row, "min_quantity", "GW-607", f"min_quantity {line.min_quantity} is not a plain number"
+            )
+
+
+def _account(state: State, line: DraftLine, *, several: bool) -> Iterator[Problem]:
+    if not line.account:
+        yield Problem(line.row, "account", "GW-601", "account is missing")
+        return
+    account = state.accounts.get(line.account)
+    if account is None:
+        yield Problem(line.row, "account", "GW-606", f"account {line.account!r} is not in the account file")
+    elif account.status != ACTIVE:
+        yield Problem(line.row, "account", "GW-606", f"account {line.account} is {account.status}")
+    elif account.class_ == "error":
+        yield Problem(line.row, "account", "GW-606", f"account {line.account} is the error account")
+    elif several and not account.aggregation_permitted:
+        yield Problem(line.row, "account", "GW-606", f"account {line.account} may not be aggregated")
+
+
+def _total(draft: Draft, *, from_fix: bool) -> Iterator[Problem]:
+    """The lines add up to the total; a FIX statement must carry it (53)."""
+    if not draft.total:
+        if from_fix:
+            yield Problem(0, "total", "GW-601", "Quantity(53) is missing")
+        return
+    if not _positive(draft.total):
+        yield Problem(0, "total", "GW-607", f"total {draft.total} is not a plain positive number")
+        return
+    quantities = [plain_decimal(line.quantity) for line in draft.lines]
+    known = [q for q in quantities if q is not None]
+    if len(known) == len(quantities) and exact_sum(known) != Decimal(draft.total):
+        yield Problem(
+            0, "total", "GW-604", f"the lines add up to {plain_text(exact_sum(known))}, the total is {draft.total}"
+        )
+
+
+def _line(line: DraftLine) -> Line:
+    return Line(line.account, Decimal(line.quantity), _number(line.min_quantity, ZERO))
+
+
+def _positive(text: str) -> bool:
+    value = plain_decimal(text)
+    return value is not None and value > ZERO
+
+
+def _number(text: str, default: Decimal) -> Decimal:
+    return Decimal(text) if text else default
+
+
+def _canonical(text: str) -> str:
+    """Numbers without trailing zeros, words as they are."""
+    value = plain_decimal(text)
+    return text if value is None else plain_text(value)
+
+
+def _date(text: str) -> date | None:
+    """``2026-11-22`` or ``20261122`` (FIX LocalMktDate)."""
+    if not _DATE.fullmatch(text):
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
