@@ -143,6 +143,8 @@ def _operator(state: State, given: Operator) -> list[Output]:
             for broker in state.brokers.values():
                 broker.up = False
             return []
+        case "session":
+            return []  # what was done to a session is kept; nothing here depends on it
         case "close" | "cancel":
             return end_statement(state, given)
         case _:

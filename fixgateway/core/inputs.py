@@ -90,7 +90,9 @@ class Operator:
     """A named person's action.
 
     ``action`` is ``halt`` or ``resume`` (``target`` is ``all`` or a counterparty name), ``close`` or
-    ``cancel`` (``target`` is a statement id), ``stop`` (the gateway is stopping: no new orders).
+    ``cancel`` (``target`` is a statement id), ``session`` (``target`` was logged out, enabled, renumbered or
+    rolled, as ``reason`` says), ``stop`` (the gateway is stopping: no new orders) or ``start`` (it started:
+    every session is down until it says otherwise).
     """
 
     seq: int

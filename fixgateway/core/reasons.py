@@ -117,6 +117,9 @@ _ALL = (
            "Operations must restore the journal; cancels and fills still pass.", ord_rej="99", cxl_rej="99"),
     Reason("GW-503", "The gateway is stopping.",
            "Send the order after the restart.", ord_rej="99", cxl_rej="99"),
+    Reason("GW-504", "The gateway could not process the message; new orders are off until it is restarted.",
+           "Operations must look at the log and restart; cancels and fills still pass.",
+           ord_rej="99", cxl_rej="99", business="4"),
     # 6xx: a statement is refused
     Reason("GW-601", "A field of the statement is missing.", "Add the field named.", alloc_rej="7"),
     Reason("GW-602", "A field of the statement cannot be read.", "Write it as the text says.", alloc_rej="7"),

@@ -1,0 +1,1 @@
+"""Prometheus metrics, the structured log, and health."""

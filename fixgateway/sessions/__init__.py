@@ -1,0 +1,1 @@
+"""The FIX engine: the only room that imports quickfix."""

@@ -1,0 +1,1 @@
+"""Scriptable counterparties over plain sockets."""

@@ -1,0 +1,1 @@
+"""HTTP: the API for statements, sessions and order switches, metrics and health."""

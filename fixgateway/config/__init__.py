@@ -1,0 +1,1 @@
+"""What people write in files (gateway.toml, policy.toml, accounts.csv, statements): read, checked, explained."""

@@ -1,0 +1,300 @@
+"""gateway.toml: the keys that may stand in it, with default, meaning and accepted values.
+
+The tables below are the only definition of the keys: :data:`KEYS` and the tables of
+``docs/configuration.md`` come from them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from fixgateway.config.keys import REQUIRED, Key, Table, TimeZone, Words, keys_of, setting
+
+COMP_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
+_HOST = r"^[A-Za-z0-9._:-]{1,253}$"
+_LOOPBACK_NAMES = ("localhost",)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``."""
+    if host in _LOOPBACK_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _loopback(host: str) -> str:
+    if not is_loopback(host):
+        raise ValueError(f"{host} is not this machine only")
+    return host
+
+
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        ipaddress.ip_network(value, strict=False)
+    return values
+
+
+BeginString = Literal["FIX.4.2", "FIX.4.4", "FIXT.1.1"]
+
+_SECONDS = "a whole number of seconds"
+_BEGIN_STRING = '"FIX.4.4", "FIX.4.2" or "FIXT.1.1" (FIX 5.0SP2)'
+
+
+class Gateway(Table):
+    """The gateway itself."""
+
+    comp_id: str = setting(
+        "FIXGW",
+        "the gateway's CompID, SenderCompID(49) on every session",
+        "1 to 64 letters, digits, . _ or -",
+        pattern=COMP_ID,
+    )
+    data_dir: str = setting(
+        "var",
+        "journal, FIX store and embedded database live here; relative to this file",
+        "a directory",
+        min_length=1,
+    )
+
+
+class Listen(Table):
+    """Where OMS sessions connect."""
+
+    host: str = setting(
+        "127.0.0.1", "address OMS sessions connect to", "an IP address or host name", pattern=_HOST
+    )
+    port: int = setting(9876, "port OMS sessions connect to", "a number from 1 to 65535", ge=1, le=65535)
+
+
+class Http(Table):
+    """API, metrics and health; without authentication, therefore on this machine only."""
+
+    host: Annotated[str, AfterValidator(_loopback)] = setting(
+        "127.0.0.1",
+        "address of API, /metrics, /healthz and /readyz; loopback only",
+        'a loopback address such as "127.0.0.1"; put a proxy that authenticates in front to reach it from outside',
+    )
+    port: int = setting(
+        8080,
+        "port of API, /metrics, /healthz and /readyz; 0 takes any free port",
+        "a number from 0 to 65535",
+        ge=0,
+        le=65535,
+    )
+    allowed_hosts: Words = setting(
+        (),
+        "names besides the loopback ones accepted in the Host header",
+        'a list of host names, for example ["gw.example.com"]',
+    )
+
+
+class Records(Table):
+    """The SQL database, a projection of the journal."""
+
+    url: str = setting(
+        "sqlite:///{data_dir}/records.db",
+        "SQLAlchemy URL of the database; {data_dir} stands for gateway.data_dir",
+        '"sqlite:///{data_dir}/records.db" or "postgresql+psycopg://user@host/database"',
+        pattern=r"^(sqlite:///.+|postgresql\+psycopg://.+)$",
+    )
+
+
+class Journal(Table):
+    """The append-only record of everything."""
+
+    sync: Literal["group", "always", "never"] = setting(
+        "group",
+        "group: one sync a batch; always: one a record; never: leave it to the system (tests only)",
+        '"group", "always" or "never"',
+    )
+    segment_bytes: int = setting(
+        67_108_864,
+        "size at which a new segment file is begun, in bytes",
+        "a number from 65536 to 1073741824",
+        ge=65_536,
+        le=1_073_741_824,
+    )
+
+
+class PolicyFiles(Table):
+    """The allocation policy and the accounts."""
+
+    file: str = setting("policy.toml", "the allocation policy; relative to this file", "a file name", min_length=1)
+    accounts: str = setting("accounts.csv", "the account file; relative to this file", "a file name", min_length=1)
+
+
+class Drop(Table):
+    """The folder statement files may be dropped in."""
+
+    directory: str = setting(
+        "", 'folder watched for statement files, relative to this file; "" for none', "a directory"
+    )
+
+
+class LimitsTable(Table):
+    """Bounds; each says what happens at it."""
+
+    inbox_messages: int = setting(
+        10_000,
+        "messages waiting for the pump; at it the FIX session waits",
+        "a number from 100 to 1000000",
+        ge=100,
+        le=1_000_000,
+    )
+    batch_messages: int = setting(
+        500, "most messages journaled with one sync", "a number from 1 to 100000", ge=1, le=100_000
+    )
+    max_queue_seconds: int = setting(
+        10,
+        "an order judged later than this after its receipt is refused (GW-310)",
+        "a number from 1 to 3600",
+        ge=1,
+        le=3600,
+    )
+    resend_seconds: int = setting(
+        30,
+        "an order resent by the OMS later than this is refused (GW-310)",
+        "a number from 1 to 3600",
+        ge=1,
+        le=3600,
+    )
+
+
+class Log(Table):
+    """The structured log."""
+
+    level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "least severe entries written", '"debug", "info", "warning" or "error"'
+    )
+
+
+class Session(Table):
+    """What OMS and broker sessions have in common."""
+
+    comp_id: str = setting(
+        REQUIRED,
+        "the counterparty's CompID, its name everywhere",
+        "1 to 64 letters, digits, . _ or -",
+        pattern=COMP_ID,
+    )
+    begin_string: BeginString = setting("FIX.4.4", "FIX version, BeginString(8)", _BEGIN_STRING)
+    heart_bt_int: int = setting(
+        30, "heartbeat interval in seconds, HeartBtInt(108)", f"{_SECONDS} from 1 to 3600", ge=1, le=3600
+    )
+    start_time: str = setting(
+        "00:00:00",
+        "start of the session in its time zone; equal to end_time: 24 hours",
+        'a time "HH:MM:SS"',
+        pattern=_TIME,
+    )
+    end_time: str = setting("00:00:00", "end of the session in its time zone", 'a time "HH:MM:SS"', pattern=_TIME)
+    timezone: TimeZone = setting(
+        "UTC", "time zone of start_time and end_time", 'an IANA time zone such as "America/New_York"'
+    )
+    reset_on_logon: bool = setting(False, "both sequence numbers begin at 1 at every logon", "true or false")
+
+
+class Oms(Session):
+    """One OMS session (the gateway accepts)."""
+
+    brokers: Words = setting(
+        REQUIRED,
+        "brokers this OMS may reach, by comp_id; the first is the default",
+        'a list of [[broker]] comp_ids, for example ["BRK1"]',
+        min_length=1,
+    )
+    match: Annotated[tuple[Literal["AllocID", "ClOrdID"], ...], Field(strict=False)] = setting(
+        ("AllocID", "ClOrdID"),
+        "fields that link an order to its statement, tried in this order",
+        'a list of "AllocID" and "ClOrdID"',
+        min_length=1,
+    )
+    allocation_report: Literal["AS", "J", "none"] = setting(
+        "AS",
+        "how the OMS hears of an accepted allocation: AllocationReport, a copy of the J, or not",
+        '"AS" (FIX 4.4 and later), "J" or "none"',
+    )
+    pass_allocation_ack: bool = setting(
+        False, "pass the broker's P for the gateway's allocation on to the OMS", "true or false"
+    )
+    allowed_addresses: Annotated[Words, AfterValidator(_networks)] = setting(
+        (),
+        "addresses or networks this OMS may connect from; empty: any",
+        'a list of addresses or networks, for example ["10.0.0.0/24"]',
+    )
+
+
+class Broker(Session):
+    """One broker session (the gateway connects)."""
+
+    host: str = setting(REQUIRED, "where the broker listens", "an IP address or host name", pattern=_HOST)
+    port: int = setting(REQUIRED, "where the broker listens", "a number from 1 to 65535", ge=1, le=65535)
+    profile: str = setting(
+        "default", "the broker's dialect", "the name of a profile", pattern=r"^[a-z0-9][a-z0-9-]{0,63}$"
+    )
+    reconnect_seconds: int = setting(
+        5, "wait between two attempts to connect", f"{_SECONDS} from 1 to 3600", ge=1, le=3600
+    )
+    on_behalf_of: bool = setting(
+        False, "send the OMS's CompID in OnBehalfOfCompID(115) to this broker", "true or false"
+    )
+    alloc_type: Literal["1", "2", "5"] = setting(
+        "1", "AllocType(626) of allocations: 1 calculated, 2 preliminary, 5 ready-to-book", '"1", "2" or "5"'
+    )
+    price_decimals: int | None = setting(
+        None,
+        "decimals of the average price this broker is sent; default: the policy's",
+        "a number from 0 to 9",
+        ge=0,
+        le=9,
+    )
+    max_unacked_orders: int = setting(
+        1000,
+        "orders the broker has not answered; at it, orders are refused (GW-403)",
+        "a number from 1 to 1000000",
+        ge=1,
+        le=1_000_000,
+    )
+    max_unacked_seconds: int = setting(
+        30,
+        "age of the oldest unanswered order; beyond it, orders are refused (GW-403)",
+        f"{_SECONDS} from 1 to 3600",
+        ge=1,
+        le=3600,
+    )
+    ack_timeout_seconds: int = setting(
+        300,
+        "an allocation without P is alerted after this (GW-808)",
+        f"{_SECONDS} from 1 to 86400",
+        ge=1,
+        le=86_400,
+    )
+    dont_know: bool = setting(False, "answer fills of unknown orders with DontKnowTrade (Q)", "true or false")
+
+
+TABLES: dict[str, type[Table]] = {
+    "gateway": Gateway,
+    "listen": Listen,
+    "http": Http,
+    "records": Records,
+    "journal": Journal,
+    "policy": PolicyFiles,
+    "drop": Drop,
+    "limits": LimitsTable,
+    "log": Log,
+}
+"""Tables that stand once, ``[name]``."""
+
+LISTS: dict[str, type[Session]] = {"oms": Oms, "broker": Broker}
+"""Tables that stand once for each counterparty, ``[[name]]``."""
+
+
+KEYS: tuple[Key, ...] = tuple(keys_of({**TABLES, **LISTS}))
+"""Every key, in the order of the file."""

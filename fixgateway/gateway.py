@@ -1,0 +1,433 @@
+"""Composition: the rooms are built, joined by the pump, started and stopped in the right order.
+
+Start: lock the data directory; open the journal (a torn tail is cut); apply it to an empty engine; adopt what
+the FIX store sent and the journal misses; set each session's next inbound number from the journal; give the
+engine its configuration and the time; then open the FIX sessions, the HTTP door and the drop folder.
+
+Stop (SIGTERM, SIGINT): refuse new orders; log the OMS sessions out and wait; empty the inbox; log the broker
+sessions out while late fills are still journaled; last sync; leave with ``os._exit``, because the FIX engine's
+own stop crashes now and then and nothing of value is lost without it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
+
+import fixgateway
+from fixgateway.clock import Clock, local
+from fixgateway.config import setup as core_setup
+from fixgateway.config.settings import Settings
+from fixgateway.config.tables import Broker, Oms
+from fixgateway.control import Control
+from fixgateway.core.inputs import Configure, Operator, Tick
+from fixgateway.core.model import Setup
+from fixgateway.drop import DropFolder
+from fixgateway.errors import FixgatewayError, UsageError
+from fixgateway.journal.codec import encode_json
+from fixgateway.journal.index import Sent, WireIndex
+from fixgateway.journal.reader import Finder, read
+from fixgateway.journal.records import Kind, pack_wire_out, unpack_wire_out
+from fixgateway.journal.segments import Writer
+from fixgateway.journal.show import boot_id
+from fixgateway.monitor.health import Health
+from fixgateway.monitor.logs import DecisionLog, configure
+from fixgateway.monitor.metrics import Metrics
+from fixgateway.pump import Command, Item, Pump
+from fixgateway.records import queries
+from fixgateway.records.database import connect
+from fixgateway.records.projector import Projector
+from fixgateway.recovery import Memory, adopt, leftovers, note_sent, recover, started, text_of
+from fixgateway.sessions import store
+from fixgateway.sessions.host import SessionHost
+from fixgateway.sessions.inbox import Inbox
+from fixgateway.sessions.settings import HostSpec, SessionSpec
+from fixgateway.translate import Counterparty, Translator
+from fixgateway.web.app import create_app
+from fixgateway.web.port import Queries
+from fixgateway.web.server import Server, serve
+from fixgateway.wire.message import parse
+from fixgateway.wire.versions import named
+
+LOGOUT_SECONDS = 5.0
+"""How long a stop waits for counterparties to answer Logout."""
+DRAIN_SECONDS = 10.0
+"""How long a stop waits for the inbox to be empty."""
+EXIT_FAILED = 70
+"""Exit status after a failure that ended the process at once."""
+
+
+def run(settings: Settings, announce: Callable[[str], None] | None = None) -> int:
+    """Run the gateway until SIGTERM or SIGINT; does not return after a start that succeeded.
+
+    Args:
+        settings: gateway.toml, read and checked.
+        announce: told one line when the gateway is up.
+
+    Raises:
+        ConfigError, UsageError, JournalError: the start failed; nothing was sent.
+    """
+    gateway = Gateway(settings)
+    try:
+        gateway.start()
+    except BaseException:
+        gateway.abandon()
+        raise
+    if announce:
+        announce(gateway.where())
+    gateway.wait()
+    gateway.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class _Paths:
+    """Where things lie in the data directory."""
+
+    data_dir: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.data_dir / "journal"
+
+    @property
+    def store(self) -> Path:
+        return self.data_dir / "fix-store"
+
+    @property
+    def dictionaries(self) -> Path:
+        return self.data_dir / "dictionaries"
+
+
+class Gateway:
+    """One gateway process; see the module's docstring for what happens when."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.setup: Setup = core_setup.load(settings)
+        self._paths = _Paths(settings.data_dir)
+        self._asked_to_stop = threading.Event()
+        self._stop_threads = threading.Event()
+        self._wake_projector = threading.Event()
+        self._started_ns = time.time_ns()
+        self._lock_fd = -1
+        self._log = configure(settings.log.level)
+        names = [party.comp_id for party in (*settings.oms, *settings.broker)]
+        self._metrics = Metrics(fixgateway.__version__, names)
+        self._health = Health(["journal", *(f"broker {x.comp_id}" for x in settings.broker)])
+
+    # ------------------------------------------------------------ start
+
+    def start(self) -> None:
+        """Everything up to open doors. Raises what :func:`run` says."""
+        self._lock()
+        self._open_journal()
+        self._recover()
+        self._first_records()
+        self._connect_rooms()
+        self._open_doors()
+
+    def _lock(self) -> None:
+        """One process per data directory."""
+        self._paths.data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock_fd = os.open(self._paths.data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o640)
+        try:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"another gateway runs on {self._paths.data_dir}; stop it or give this one its own data_dir"
+            ) from None
+        os.ftruncate(self._lock_fd, 0)
+        os.write(self._lock_fd, f"{os.getpid()}\n".encode())
+
+    def _open_journal(self) -> None:
+        self._writer = Writer(self._paths.journal, self.settings.journal.sync, self.settings.journal.segment_bytes)
+        if self._writer.torn:
+            self._log.warning("journal.torn_tail_cut", text=self._writer.torn.text)
+
+    def _recover(self) -> None:
+        """The engine's state from the journal, the FIX store reconciled with it."""
+        finder = Finder(self._paths.journal)
+        self._index = WireIndex(lambda seq: _sent(finder, seq))
+        self._translator = Translator(
+            _parties(self.settings), self._index.decision, self.settings.limits.max_queue_seconds
+        )
+        before = time.monotonic()
+        self._memory: Memory = recover(read(self._paths.journal), self._translator, self._index)
+        self._clock = Clock(self._memory.last_ns)
+        self._zone = ZoneInfo(self.setup.policy.timezone)
+        self._spec = host_spec(self.settings, self._paths.store, self._paths.dictionaries)
+        for session in (*self._spec.oms, *self._spec.brokers):
+            check_age(self._paths.store, session, self._memory)
+            self._adopt_store(session)
+            if session.name in self._memory.highest:
+                store.prepare_target(self._paths.store, session, self._memory.highest[session.name] + 1)
+        self._log.info(
+            "journal.recovered",
+            records=self._memory.records,
+            seconds=round(time.monotonic() - before, 3),
+            pending=len(self._memory.pending),
+            bugs=self._memory.bugs[:5],
+        )
+
+    def _adopt_store(self, session: SessionSpec) -> None:
+        """Messages the store sent and the journal misses (a crash between the two) become wire-out records."""
+        first = self._memory.sent.get(session.name, 0) + 1
+        for number, text in store.sent_texts(self._paths.store, session, first):
+            decision, output = adopt(self._memory, self._translator, session.name, text)
+            raw = text.encode("utf-8", "surrogateescape")
+            now_ns = self._clock.now_ns()
+            payload = pack_wire_out(decision, output, raw)
+            seq = self._writer.append(Kind.WIRE_OUT, session.name, now_ns, payload)
+            note_sent(self._memory, self._index, session.name, text, seq, decision, output)
+            self._log.info("store.adopted", session=session.name, msg_seq_num=number, decision_seq=decision)
+
+    def _first_records(self) -> None:
+        """Start record, the pump, and the engine's first inputs: started, configuration, time."""
+        facts = {"version": fixgateway.__version__, "boot_id": boot_id(), "pid": os.getpid()}
+        self._writer.append(Kind.START, "", self._clock.now_ns(), encode_json(facts))
+        self._inbox: Inbox[Item] = Inbox(self.settings.limits.inbox_messages)
+        self._host = SessionHost(self._spec, self._inbox, self._resend)
+        self._pump = Pump(
+            inbox=self._inbox,
+            writer=self._writer,
+            memory=self._memory,
+            index=self._index,
+            translator=self._translator,
+            line=self._host,
+            clock=self._clock,
+            zone=self._zone,
+            metrics=self._metrics,
+            health=self._health,
+            log=self._log,
+            decision_log=DecisionLog(self._log, self.settings.log.level),
+            synced=self._synced,
+            fail=self._fail,
+            batch_messages=self.settings.limits.batch_messages,
+        )
+        day, local_time = local(self._clock.now_ns(), self._zone)
+        self._health.set("journal", True, "")
+        first: list[Item] = [
+            Command(lambda seq, ts_ns: Configure(seq, ts_ns, self.setup)),
+            Command(started("gateway")),
+            Command(lambda seq, ts_ns: Tick(seq, ts_ns, day, local_time)),
+        ]
+        self._pump.finish_recovery(first, list(leftovers(self._memory)))
+
+    def _resend(self, session: str, msg_seq_num: int, kind: str) -> str | None:
+        return self._pump.resend(session, msg_seq_num, kind)
+
+    def _synced(self, _seq: int) -> None:
+        self._wake_projector.set()
+
+    def _connect_rooms(self) -> None:
+        """Database, projector, pump: everything behind the doors."""
+        self._database = connect(self.settings.records.url, self._paths.data_dir)
+        self._projector = Projector(self._database)
+        self._thread("projector", lambda: self._projector.run(
+            self._paths.data_dir, self._stop_threads, self._wake_projector, lambda: self._writer.synced_seq
+        ))  # fmt: skip
+        self._thread("records-lag", self._watch_records)
+        self._pump_thread = self._thread("pump", self._pump.run)
+
+    def _watch_records(self) -> None:
+        """The projector's lag as a metric; the database is not part of readiness."""
+        said = ""
+        while not self._stop_threads.wait(1.0):
+            self._metrics.records(self._projector.lag)
+            if self._projector.error != said:
+                said = self._projector.error
+                self._log.warning("records.behind" if said else "records.recovered", error=said)
+
+    def _open_doors(self) -> None:
+        """HTTP, FIX sessions, drop folder, signals."""
+        self.control = Control(self._pump, self._host, self._describe)
+        app = create_app(
+            self.control,
+            self._health,
+            self._metrics.text,
+            _queries(self._database),
+            self.setup.policy,
+            self.settings.http.allowed_hosts,
+        )
+        self._http: Server = serve(app, self.settings.http.host, self.settings.http.port)
+        for number in (signal.SIGTERM, signal.SIGINT):  # after quickfix was imported: it takes SIGINT
+            signal.signal(number, lambda *_: self._asked_to_stop.set())
+        self._host.start()
+        if self.settings.drop_directory:
+            folder = DropFolder(self.settings.drop_directory, self.control.submit_statement, self._log)
+            self._thread("drop-folder", lambda: folder.run(self._stop_threads))
+        self._log.info("gateway.up", listen_port=self._host.listen_port, http_port=self._http.port)
+
+    def where(self) -> str:
+        """One line for the person who started it."""
+        fix, http = self.settings.listen.host, self.settings.http.host
+        return (
+            f"fixgateway {fixgateway.__version__} is up: FIX on {fix}:{self._host.listen_port}, "
+            f"HTTP on {http}:{self._http.port}, data in {self._paths.data_dir}"
+        )
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "version": fixgateway.__version__,
+            "started_ns": self._started_ns,
+            "journal_records": self._writer.synced_seq,
+            "records_watermark": self._projector.watermark,
+            "records_error": self._projector.error,
+            "ready": self._health.ready()[1],
+        }
+
+    @staticmethod
+    def _thread(name: str, body: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=body, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    # ------------------------------------------------------------ stop
+
+    def wait(self) -> None:
+        """Until a signal, or until the FIX engine fails."""
+        while not self._asked_to_stop.wait(0.5):
+            if self._host.failed:
+                self._log.critical("sessions.failed", error=self._host.failed)
+                return
+
+    def stop(self) -> NoReturn:
+        """The ordered stop; leaves the process."""
+        self._log.info("gateway.stopping")
+        failed = bool(self._host.failed)
+        self._ask_stop()
+        self._host.stop_omses(LOGOUT_SECONDS)
+        self._drain()
+        self._host.stop_brokers(LOGOUT_SECONDS)
+        self._drain()
+        self._pump.stop()
+        self._pump_thread.join(DRAIN_SECONDS)
+        self._writer.append(Kind.STOP, "", self._clock.now_ns(), encode_json({"why": "asked"}))
+        self._writer.sync()
+        self._wake_projector.set()
+        deadline = time.monotonic() + LOGOUT_SECONDS
+        while self._projector.lag and not self._projector.error and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._stop_threads.set()
+        self._http.stop()
+        self._log.info("gateway.stopped", journal_records=self._writer.synced_seq)
+        _leave(EXIT_FAILED if failed else 0)
+
+    def _ask_stop(self) -> None:
+        try:
+            self._pump.ask(lambda seq, ts_ns: Operator(seq, ts_ns, "gateway", "stop", "all", "stopping"))
+        except FixgatewayError as error:
+            self._log.error("gateway.stop_not_journaled", error=str(error))
+
+    def _drain(self) -> None:
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while not self._pump.idle and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def _fail(self, why: str) -> None:
+        """Called by the pump when it cannot go on: nothing may leave unjournaled, so nothing leaves."""
+        self._log.critical("gateway.failed", error=why)
+        _leave(EXIT_FAILED)
+
+    def abandon(self) -> None:
+        """Let go of the lock after a start that failed."""
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process without running the FIX engine's destructors."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+# ---------------------------------------------------------------- settings → rooms
+
+
+def _parties(settings: Settings) -> dict[str, Counterparty]:
+    omses = {x.comp_id: Counterparty(x.comp_id, "oms", named(x.begin_string), x.match) for x in settings.oms}
+    brokers = {
+        x.comp_id: Counterparty(x.comp_id, "broker", named(x.begin_string), (), x.on_behalf_of)
+        for x in settings.broker
+    }
+    return {**omses, **brokers}
+
+
+def host_spec(settings: Settings, store_dir: Path, dictionary_dir: Path) -> HostSpec:
+    """What the FIX engine needs of gateway.toml."""
+    return HostSpec(
+        listen_host=settings.listen.host,
+        listen_port=settings.listen.port,
+        store_dir=store_dir,
+        dictionary_dir=dictionary_dir,
+        oms=tuple(_session(settings, x, "oms") for x in settings.oms),
+        brokers=tuple(_session(settings, x, "broker") for x in settings.broker),
+    )
+
+
+def _session(settings: Settings, party: Oms | Broker, role: Any) -> SessionSpec:
+    common: dict[str, Any] = {
+        "name": party.comp_id,
+        "role": role,
+        "begin_string": party.begin_string,
+        "gateway_comp_id": settings.gateway.comp_id,
+        "comp_id": party.comp_id,
+        "heart_bt_int": party.heart_bt_int,
+        "reset_on_logon": party.reset_on_logon,
+    }
+    if party.start_time:
+        times = {"start_time": party.start_time, "end_time": party.end_time, "timezone": party.timezone}
+        common |= times
+    if isinstance(party, Oms):
+        return SessionSpec(**common, allowed_addresses=party.allowed_addresses)
+    return SessionSpec(**common, host=party.host, port=party.port, reconnect_seconds=party.reconnect_seconds)
+
+
+def check_age(store_dir: Path, session: SessionSpec, memory: Memory) -> None:
+    """Refuse to start when the FIX store knows a session that the journal does not.
+
+    A journal restored from an old backup, or an emptied journal directory beside a living store, would make
+    the gateway forget orders it sent. The store may be ahead by what a crash left in flight, never by a
+    session's whole life.
+
+    Raises:
+        UsageError: naming the session and the two ways out.
+    """
+    numbers = store.read_seqnums(store_dir, session)
+    if numbers is None or max(numbers) <= 1 or session.name in memory.highest or session.name in memory.sent:
+        return
+    raise UsageError(
+        f"the FIX store of session {session.name} stands at {numbers[0]} sent and {numbers[1]} received, but the "
+        f"journal has nothing of it: the journal is older than the session. Restore the newest journal, or agree "
+        f"a sequence reset with {session.name} and remove its files in {store_dir}"
+    )
+
+
+def _sent(finder: Finder, seq: int) -> Sent:
+    """An older message for a resend, read back from its wire-out record."""
+    wire_out = unpack_wire_out(finder.read(seq).payload)
+    message = parse(text_of(wire_out.raw))
+    return Sent(wire_out.decision_seq, wire_out.index, message.msg_type, message.body, seq)
+
+
+def _queries(database: Any) -> Queries:
+    """The reads of the HTTP room, bound to the database."""
+    return Queries(
+        statements=lambda: queries.statements(database),
+        statement=lambda statement_id: queries.statement(database, statement_id),
+        orders=lambda: queries.orders(database),
+        allocations=lambda: queries.allocations(database),
+        allocation=lambda alloc_id: queries.allocation(database, alloc_id),
+        trace=lambda wanted: queries.trace(database, wanted),
+    )

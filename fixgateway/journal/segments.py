@@ -1,0 +1,296 @@
+"""The writer: appends records to segment files and makes them durable.
+
+Segments grow; they are not preallocated. A preallocated file would sync faster (about 130 µs instead of 195 µs
+measured), but its tail is zeros that a reader must tell from records and a crash can leave holes in. With a
+growing file the size says what was written, so a torn tail is short and the rule for it is simple.
+
+A failed write or sync is never tried again: after a failed fdatasync the kernel may have dropped the dirty
+pages, and a second one that succeeds proves nothing. The writer refuses everything from then on; what to do
+(seal, go on in the spare directory, exit) is the gateway's decision.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, get_args
+
+from fixgateway.errors import JournalError
+from fixgateway.journal.records import encode
+from fixgateway.journal.scan import HEADER_SIZE, TornTail, Walk, build_header, list_segments, segment_name
+
+Sync = Literal["group", "always", "never"]
+
+SEGMENT_BYTES = 256 * 1024 * 1024
+"""A segment is closed when it has reached this size."""
+
+PENDING_BYTES_MAX = 64 * 1024 * 1024
+"""Appended bytes held in memory; more are written (not synced) at once."""
+
+_MODE = 0o640
+
+
+class Writer:
+    """The one writer of a journal directory. Used by one thread; ``synced_seq`` may be read by any.
+
+    Args:
+        directory: the journal's own directory (``data_dir/journal``); made when missing.
+        sync: ``group`` durable at :meth:`sync`; ``always`` durable at each append; ``never`` written at
+            :meth:`sync` and left to the operating system.
+        segment_bytes: size at which the next batch starts a new segment.
+
+    Attributes:
+        torn: the unfinished last record that was cut when the journal was opened, or None. Its bytes are
+            kept beside the segments in ``<sequence>.torn``.
+
+    Raises:
+        JournalDamaged: a record that is not an unfinished last one is wrong; nothing was changed.
+        JournalError: another writer has the directory, or it cannot be read or written.
+    """
+
+    def __init__(self, directory: Path, sync: Sync = "group", segment_bytes: int = SEGMENT_BYTES) -> None:
+        if sync not in get_args(Sync):
+            raise JournalError(f"journal.sync is {sync!r}: write one of {', '.join(get_args(Sync))}")
+        self._directory = directory
+        self._sync_mode = sync
+        self._segment_bytes = segment_bytes
+        self._failed = ""
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._directory_fd = -1
+        self._fd = -1
+        self.torn: TornTail | None = None
+        try:
+            self._open_directory()
+            self._recover()
+        except OSError as error:
+            self._close_files()
+            raise JournalError(f"cannot open the journal in {directory}: {error}") from error
+        except JournalError:
+            self._close_files()
+            raise
+
+    # ------------------------------------------------------------ opening
+
+    def _open_directory(self) -> None:
+        made = [path for path in (self._directory, *self._directory.parents) if not path.exists()]
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for path in made:
+            _sync_directory(path.parent)
+        self._directory_fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(self._directory_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JournalError(
+                f"another process writes the journal in {self._directory}: stop that gateway first, or give "
+                "this one its own data_dir"
+            ) from None
+
+    def _recover(self) -> None:
+        """Check the whole journal, cut a torn tail, and stand behind the last good record."""
+        walk = Walk(self._directory)
+        for _ in walk.bodies():
+            pass
+        self._written_seq = walk.next_seq - 1
+        self._next_seq = walk.next_seq
+        if not list_segments(self._directory):
+            self._written_crc = self._crc = 0
+            self._create_segment()
+        else:
+            mark = walk.mark
+            self._written_crc = self._crc = mark.crc
+            self._fd = os.open(mark.segment.path, os.O_WRONLY | os.O_APPEND)
+            self._size = self._synced_size = mark.offset
+            if walk.torn:
+                self._cut(walk.torn)
+            # What a crash left written but not synced is about to be acted on: make it durable first.
+            os.fsync(self._fd)
+            os.fsync(self._directory_fd)
+        self._synced_seq = self._written_seq
+
+    def _cut(self, torn: TornTail) -> None:
+        """Remove the unfinished record, its bytes kept for whoever wants to know."""
+        with torn.segment.open("rb") as segment:
+            segment.seek(torn.offset)
+            tail = segment.read()
+        keep = os.open(
+            self._directory / f"{torn.sequence:020d}.torn", os.O_WRONLY | os.O_CREAT | os.O_APPEND, _MODE
+        )
+        try:
+            _write_all(keep, tail)
+            os.fsync(keep)
+        finally:
+            os.close(keep)
+        os.ftruncate(self._fd, torn.offset)
+        self.torn = torn
+
+    def _create_segment(self) -> None:
+        """Start the segment of the next record to be written.
+
+        It gets its name when its header is durable, so a named segment always has a whole header.
+        """
+        name = segment_name(self._written_seq + 1)
+        unnamed = self._directory / f"{name}.new"
+        fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, _MODE)
+        try:
+            _write_all(fd, build_header(self._written_seq + 1, self._written_crc))
+            os.fsync(fd)
+            os.rename(unnamed, self._directory / name)
+            os.fsync(self._directory_fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = fd
+        self._size = self._synced_size = HEADER_SIZE
+
+    # ------------------------------------------------------------ appending
+
+    @property
+    def next_seq(self) -> int:
+        """The sequence the next append will get."""
+        return self._next_seq
+
+    @property
+    def synced_seq(self) -> int:
+        """The last sequence that is durable (with ``never``: written)."""
+        return self._synced_seq
+
+    @property
+    def failed(self) -> str:
+        """Why the writer is unusable, "" while it works."""
+        return self._failed
+
+    def append(self, kind: int, session: str, ts_ns: int, payload: bytes) -> int:
+        """Add a record and return its sequence; durable after :meth:`sync` (mode ``always``: on return).
+
+        Args:
+            kind: a :class:`~fixgateway.journal.records.Kind`. session: counterparty or "".
+            ts_ns: UTC nanoseconds. payload: the record's content.
+
+        Raises:
+            JournalError: the record cannot be framed (then nothing was added and the writer goes on), or
+                the writer has failed.
+        """
+        if self._failed:
+            raise self._unusable()
+        seq = self._next_seq
+        head, body, self._crc = encode(seq, ts_ns, kind, session, payload, self._crc)
+        self._pending.append(head)
+        self._pending.append(body)
+        self._pending_bytes += len(body)
+        self._next_seq = seq + 1
+        if self._sync_mode == "always":
+            self.sync()
+        elif self._pending_bytes > PENDING_BYTES_MAX:
+            self._guarded(self._write)
+        return seq
+
+    def sync(self) -> int:
+        """Make everything appended durable: one write and one fdatasync. Returns :attr:`synced_seq`.
+
+        Raises:
+            JournalError: a write or the sync failed, now or earlier; nothing since the last good sync may be
+                taken for durable, and the writer takes no more.
+        """
+        if self._failed:
+            raise self._unusable()
+        if self._synced_seq != self._next_seq - 1:
+            self._guarded(self._write_and_sync)
+        return self._synced_seq
+
+    def close(self) -> None:
+        """Sync what is pending (unless the writer has failed), and let go of the files and the lock."""
+        try:
+            if self._fd >= 0 and not self._failed:
+                self.sync()
+        finally:
+            self._close_files()
+            self._failed = self._failed or "it was closed"
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------ writing
+
+    def _unusable(self) -> JournalError:
+        return JournalError(
+            f"the journal in {self._directory} takes no more records: {self._failed}; durable up to record "
+            f"{self._synced_seq}. Restore the disk and start again"
+        )
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """Run a write; unless it ends well the writer is unusable, whatever stopped it."""
+        self._failed = "a write was interrupted"
+        try:
+            action()
+            self._failed = ""
+        except OSError as error:
+            self._failed = f"writing records {self._synced_seq + 1} to {self._next_seq - 1} failed: {error}"
+            raise self._unusable() from error
+        finally:
+            if self._failed:
+                self._cut_back()
+
+    def _cut_back(self) -> None:
+        """End the file with what is surely durable, as far as the disk lets us.
+
+        What a failed write left is half a record. What a failed sync left may still be readable from
+        memory and gone from the disk; the next start must not take it for good.
+        """
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, self._synced_size)
+
+    def _write_and_sync(self) -> None:
+        self._write()
+        if self._sync_mode != "never":
+            os.fdatasync(self._fd)
+        self._synced_seq = self._written_seq
+        self._synced_size = self._size
+
+    def _write(self) -> None:
+        """Write what is pending, to a new segment when the current one is full."""
+        if not self._pending:
+            return
+        if self._size >= self._segment_bytes:
+            # Also with `never`: a later segment must not survive a power cut that shortens this one.
+            os.fdatasync(self._fd)
+            self._create_segment()
+        data = b"".join(self._pending)
+        _write_all(self._fd, data)
+        self._size += len(data)
+        self._written_seq = self._next_seq - 1
+        self._written_crc = self._crc
+        self._pending.clear()
+        self._pending_bytes = 0
+
+    def _close_files(self) -> None:
+        for fd in (self._fd, self._directory_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._directory_fd = -1
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    """Write ``data`` whole; a short write goes on with the rest, which brings the error out if there is one."""
+    done = os.write(fd, data)
+    while done < len(data):
+        written = os.write(fd, memoryview(data)[done:])
+        if written == 0:
+            raise OSError("the disk takes no more bytes")
+        done += written
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

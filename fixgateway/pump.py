@@ -1,0 +1,485 @@
+"""The pump: one thread that joins the rooms.
+
+Theory of operation. Everything that happens arrives in one inbox, first in first out. The pump takes a
+batch, and for each item writes its journal record, translates it, applies it to the engine and writes the
+decision. Then one sync makes the whole batch durable, and only then are the batch's messages sent and its
+callers answered: nothing leaves that the journal does not hold (write ahead). What was sent comes back as an
+``Outgoing`` item and is journaled with the next batch, which follows at once.
+
+Sending. A message goes to the engine of a session that is logged on. A D or G that cannot go at once is given
+back to the core as not sent, hence refused to the OMS; everything else waits in the session's outbox and goes
+when the session is up again, in order.
+
+Failing. A journal that cannot be written ends the process at once: nothing is sent unjournaled, and what was
+not durable comes again by resend. A bug of ours in translating or deciding costs one message its decision,
+never the record of it: the text is journaled, a broker's message is passed on, the sender of any other is
+told, and new orders are off.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from fixgateway.clock import Clock, local
+from fixgateway.core.inputs import Input, JournalState, NotSent, SessionDown, SessionUp, Tick
+from fixgateway.core.model import ZERO
+from fixgateway.core.outputs import (
+    CutSession,
+    Output,
+    PassToOms,
+    ResendForbidden,
+    SendAllocation,
+    SendBusinessReject,
+)
+from fixgateway.core.state import State
+from fixgateway.errors import FixgatewayError, WireError
+from fixgateway.journal.codec import encode_input, encode_outputs
+from fixgateway.journal.index import WireIndex
+from fixgateway.journal.records import Kind, pack_accepted, pack_engine_refused, pack_wire_out
+from fixgateway.journal.segments import Writer
+from fixgateway.monitor.health import Health
+from fixgateway.monitor.logs import DecisionLog
+from fixgateway.monitor.metrics import Metrics
+from fixgateway.recovery import (
+    RESET,
+    Memory,
+    Pending,
+    after,
+    already_done,
+    concerns_core,
+    msg_type,
+    new_epoch,
+    note_sent,
+)
+from fixgateway.sessions.inbox import Inbox
+from fixgateway.sessions.items import Accepted, EngineRefused, Outgoing, Seen, SessionEvent
+from fixgateway.translate import REJECTS, Translator, destination, is_message
+from fixgateway.wire.message import Message, parse
+
+MAX_OUTBOX = 100_000
+"""Messages that may wait for one session; beyond it the oldest is left to recovery, with an alert."""
+ASK_TIMEOUT_SECONDS = 30
+"""How long a caller waits for the pump before being told that the outcome is unknown."""
+_TICK_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Command:
+    """An input that comes from inside: a clock tick, an operator, a statement by HTTP.
+
+    ``make`` builds it from its journal sequence and clock reading; ``done`` gets the outputs once durable.
+    """
+
+    make: Callable[[int, int], Input]
+    done: Future[tuple[Input, tuple[Output, ...]]] | None = None
+
+
+Item = Seen | Accepted | EngineRefused | Outgoing | SessionEvent | Command
+
+
+class Line(Protocol):
+    """What the pump needs of the sessions room."""
+
+    def send(
+        self,
+        session: str,
+        msg_type: str,
+        body: str,
+        header: tuple[tuple[int, str], ...],
+        decision_seq: int,
+        index: int,
+    ) -> bool:
+        """Hand a message to the FIX engine; False when it surely did not go."""
+        ...
+
+    def is_up(self, session: str) -> bool:
+        """Whether the session is logged on."""
+        ...
+
+    def logout(self, session: str, text: str) -> None:
+        """Log the session out."""
+        ...
+
+
+class Pump:
+    """See the module's theory of operation. Everything but :meth:`ask` runs on the pump's own thread."""
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox[Item],
+        writer: Writer,
+        memory: Memory,
+        index: WireIndex,
+        translator: Translator,
+        line: Line,
+        clock: Clock,
+        zone: ZoneInfo,
+        metrics: Metrics,
+        health: Health,
+        log: structlog.stdlib.BoundLogger,
+        decision_log: DecisionLog,
+        synced: Callable[[int], None],
+        fail: Callable[[str], None],
+        batch_messages: int,
+    ) -> None:
+        self.memory = memory
+        self.batches = 0
+        self.busy = False
+        self._inbox = inbox
+        self._writer = writer
+        self._index = index
+        self._translator = translator
+        self._line = line
+        self._clock = clock
+        self._zone = zone
+        self._metrics = metrics
+        self._health = health
+        self._log = log
+        self._decision_log = decision_log
+        self._synced = synced
+        self._fail = fail
+        self._batch_messages = batch_messages
+        self._outbox: dict[str, deque[Pending]] = {}
+        self._forbidden: set[int] = set()
+        self._stopping = False
+        self._next_tick = 0.0
+        self._degraded = ""
+        self._bug = ""
+        # What the batch in hand has led to; emptied by every cycle.
+        self._now_ns = 0
+        self._sends: list[Pending] = []
+        self._cuts: list[CutSession] = []
+        self._answers: list[tuple[Future[tuple[Input, tuple[Output, ...]]], Input, tuple[Output, ...]]] = []
+        self._decided: list[tuple[Input, tuple[Output, ...]]] = []
+        self._flush: list[str] = []
+        self._later: list[Command] = []
+        self._kinds: Counter[str] = Counter()
+        self._messages: Counter[tuple[str, str, str]] = Counter()
+
+    # ------------------------------------------------------------ from other threads
+
+    def ask(self, make: Callable[[int, int], Input]) -> tuple[Input, tuple[Output, ...]]:
+        """Give the engine an input and wait until its decision is durable.
+
+        Raises:
+            FixgatewayError: the pump did not answer in time; the outcome is unknown and in the journal.
+        """
+        done: Future[tuple[Input, tuple[Output, ...]]] = Future()
+        self._inbox.put(Command(make, done))
+        try:
+            return done.result(ASK_TIMEOUT_SECONDS)
+        except TimeoutError:
+            raise FixgatewayError(
+                f"the gateway did not answer in {ASK_TIMEOUT_SECONDS} seconds; whether it took the request is "
+                "in its journal"
+            ) from None
+
+    def resend(self, session: str, msg_seq_num: int, kind: str) -> str | None:
+        """The body to resend as a number of a session, None to fill the gap instead (called by the engine)."""
+        sent = self._index.sent(session, msg_seq_num)
+        if sent is None or (kind in ("D", "G") and sent.decision_seq in self._forbidden):
+            return None
+        return sent.body
+
+    def finish_recovery(self, first: list[Item], unsent: list[Pending]) -> None:
+        """Before the start: the decisions a crash kept from the journal, the first inputs, what was not sent.
+
+        Args:
+            first: the inputs every start begins with.
+            unsent: decided and surely not sent; D and G are given back as not sent, the rest waits.
+        """
+        self._now_ns = self._clock.now_ns()
+        for seq, outputs in sorted(self.memory.undecided.items()):
+            self._append(Kind.DECISION, "", self._now_ns, encode_outputs(seq, outputs))
+        self.memory.undecided.clear()
+        self.memory.pending.clear()
+        items = list(first)
+        for waiting in unsent:
+            if waiting.is_order:
+                items.append(self._give_back(waiting, "the gateway stopped before it was sent"))
+            else:
+                self._outbox.setdefault(waiting.session, deque()).append(waiting)
+        self.cycle(items)
+
+    @staticmethod
+    def _give_back(waiting: Pending, why: str) -> Command:
+        """A D or G that did not leave, as an input."""
+        session, seq, index = waiting.session, waiting.decision_seq, waiting.index
+        return Command(lambda at_seq, ts_ns: NotSent(at_seq, ts_ns, session, seq, index, why))
+
+    def stop(self) -> None:
+        """Leave the loop after the batch in hand."""
+        self._stopping = True
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is in hand."""
+        return not self.busy and self._inbox.qsize() == 0
+
+    # ------------------------------------------------------------ the loop
+
+    def run(self) -> None:
+        """Take batches until stopped; any failure that would lose a record ends the process."""
+        try:
+            while not self._stopping:
+                self.busy = False
+                items = self._inbox.get_batch(self._batch_messages, 0.1)
+                self.busy = True
+                self._health.beat(time.monotonic_ns())
+                items += self._due()
+                while items:
+                    self.cycle(items)
+                    items, self._later = list(self._later), []
+            self.busy = False
+        except Exception as error:
+            self._log.critical("pump.failed", error=f"{type(error).__name__}: {error}", exc_info=True)
+            self._fail(f"{type(error).__name__}: {error}")
+
+    def _due(self) -> list[Item]:
+        """About once a second: a tick if the engine wants one, the clock's state, the gauges."""
+        now = time.monotonic()
+        if now < self._next_tick:
+            return []
+        self._next_tick = now + _TICK_SECONDS
+        ts_ns = self._clock.now_ns()
+        day, local_time = local(ts_ns, self._zone)
+        self._gauges()
+        due: list[Item] = []
+        if self.memory.engine.due(ts_ns, day, local_time):
+            due.append(Command(lambda seq, at: Tick(seq, at, day, local_time)))
+        why = self._bug or self._clock.stepped_back
+        if why != self._degraded:
+            self._degraded = why
+            due.append(Command(lambda seq, at: JournalState(seq, at, bool(why), why)))
+            self._health.set("journal", not why, f"new orders are off: {why}")
+        return due
+
+    def cycle(self, items: list[Item]) -> None:
+        """Journal, decide, sync, perform: one batch."""
+        self._now_ns = self._clock.now_ns()
+        for item in items:
+            _TAKE[type(item)](self, item)
+        before = time.perf_counter()
+        self._writer.sync()
+        sync_seconds = time.perf_counter() - before
+        self._synced(self._writer.synced_seq)
+        sends, self._sends = self._sends, []
+        for waiting in sends:
+            self._perform(waiting)
+        self._after(len(items), sync_seconds)
+
+    def _after(self, records: int, sync_seconds: float) -> None:
+        """What follows a batch besides its messages: callers, sessions to cut or flush, figures."""
+        for done, given, outputs in self._answers:
+            done.set_result((given, outputs))
+        for cut in self._cuts:
+            self._line.logout(cut.session, cut.text)
+        for session in self._flush:
+            self._send_outbox(session)
+        self._metrics.batch(records, sync_seconds, self._inbox.qsize(), self._now_ns)
+        self._metrics.observe(self._decided)
+        self._metrics.journal_records(self._kinds)
+        self._metrics.messages(self._messages)
+        self._decision_log.write(self._decided)
+        for batch in (self._answers, self._cuts, self._flush, self._decided, self._kinds, self._messages):
+            batch.clear()
+        self.batches += 1
+
+    def _append(self, kind: Kind, session: str, ts_ns: int, payload: bytes) -> int:
+        self._kinds[kind.label] += 1
+        return self._writer.append(kind, session, ts_ns, payload)
+
+    # ------------------------------------------------------------ items
+
+    def _take_seen(self, item: Seen) -> None:
+        raw = item.text.encode("utf-8", "surrogateescape")
+        item.seq = self._append(Kind.SEEN, item.session, item.ts_ns, raw)
+
+    def _take_accepted(self, item: Accepted) -> None:
+        session, text, number = item.session, item.seen.text, item.msg_seq_num
+        kind = msg_type(text)
+        self._messages[session, "in", kind] += 1
+        statement = kind == "J" and self._translator.role(session) == "oms"
+        seed = secrets.token_hex(32) if statement else ""
+        payload = pack_accepted(item.seen.seq, number, self.memory.epochs.get(session, 0), seed)
+        seq = item.seq = self._append(Kind.ACCEPTED, session, self._now_ns, payload)
+        if already_done(self.memory, session, number, text):
+            self._log.info("message.repeated", session=session, msg_seq_num=number, journal_seq=seq)
+            return
+        self.memory.highest[session] = after(kind, text, number)
+        if not concerns_core(kind):
+            return
+        try:
+            given, message = self._translator.accepted(
+                session, text, seq, self._now_ns, item.seen.ts_ns, number, seed
+            )
+            self._decide(given, message)
+        except Exception as error:
+            self._our_bug(error, session, kind, number, seq, text)
+
+    def _take_refused(self, item: EngineRefused) -> None:
+        payload = pack_engine_refused(item.seen.seq, item.why)
+        seq = item.seq = self._append(Kind.ENGINE_REFUSED, item.session, self._now_ns, payload)
+        self._log.warning("message.refused_by_engine", session=item.session, why=item.why, journal_seq=seq)
+        try:
+            given, message = self._translator.refused(item.session, item.seen.text, seq, self._now_ns, item.why)
+            self._decide(given, message)
+        except Exception as error:
+            self._our_bug(error, item.session, msg_type(item.seen.text), 0, seq, item.seen.text)
+
+    def _take_outgoing(self, item: Outgoing) -> None:
+        raw = item.text.encode("utf-8", "surrogateescape")
+        payload = pack_wire_out(item.decision_seq, item.index, raw)
+        seq = item.seq = self._append(Kind.WIRE_OUT, item.session, item.ts_ns, payload)
+        self._messages[item.session, "out", msg_type(item.text)] += 1
+        note_sent(self.memory, self._index, item.session, item.text, seq, item.decision_seq, item.index)
+
+    def _take_event(self, item: SessionEvent) -> None:
+        words = f"{RESET}: {item.text}" if item.kind == "reset" else f"{item.kind}: {item.text}"
+        item.seq = self._append(Kind.EVENT, item.session, item.ts_ns, words.encode("utf-8", "replace"))
+        session, up = item.session, item.kind == "up"
+        if item.kind in ("up", "down"):
+            kind = SessionUp if up else SessionDown
+            self._take_command(Command(lambda seq, ts_ns: kind(seq, ts_ns, session)))
+            self._metrics.session_up(session, up)
+            if self._translator.role(session) == "broker":
+                self._health.set(f"broker {session}", up, f"broker {session} is not logged on")
+            if up:
+                self._flush.append(session)
+        elif item.kind == "reset":
+            new_epoch(self.memory, self._index, session)
+        elif item.kind == "fatal":
+            self._bug = f"the FIX engine failed: {item.text}"
+        write = self._log.error if item.kind == "fatal" else self._log.info
+        if item.kind in ("event", "up", "down"):  # the engine's chatter; up and down are decisions' lines
+            write = self._log.debug
+        write(f"session.{item.kind}", session=session, text=item.text, journal_seq=item.seq)
+
+    def _take_command(self, item: Command) -> None:
+        given = item.make(self._writer.next_seq, self._now_ns)
+        self._append(Kind.CONTROL, "", self._now_ns, encode_input(given))
+        try:
+            outputs = self._decide(given, None)
+        except Exception as error:
+            self._our_bug(error, "", type(given).__name__, 0, given.seq)
+            outputs = ()
+        if item.done is not None:
+            self._answers.append((item.done, given, outputs))
+
+    def _decide(self, given: Input, source: Message | None) -> tuple[Output, ...]:
+        """Ask the engine, keep the decision, and line up what is to be done after the sync."""
+        outputs = self.memory.engine.apply(given)
+        self._decided.append((given, outputs))
+        if outputs:
+            self._append(Kind.DECISION, "", self._now_ns, encode_outputs(given.seq, outputs))
+        for number, output in enumerate(outputs):
+            if is_message(output):
+                waiting = Pending(destination(output), given.seq, number, output, source, given.ts_ns)
+                self._sends.append(waiting)
+            elif isinstance(output, CutSession):
+                self._cuts.append(output)
+            elif isinstance(output, ResendForbidden):
+                self._forbidden.add(output.decision_seq)
+        return outputs
+
+    def _our_bug(self, error: Exception, session: str, kind: str, number: int, seq: int, text: str = "") -> None:
+        """A message we could not process: kept, said, passed on or answered; new orders are off."""
+        words = f"record {seq} could not be processed: {type(error).__name__}: {error}"
+        self._log.critical("gateway.bug", error=words, session=session, msg_type=kind, exc_info=True)
+        self._append(Kind.EVENT, session, self._now_ns, f"bug: {words}".encode("utf-8", "replace"))
+        self._bug = self._bug or f"GW-504 {words}"
+        output = self._fallback(session, kind, number)
+        if output is not None:
+            try:
+                source = parse(text)
+            except WireError:
+                return
+            self._sends.append(Pending(destination(output), seq, 0, output, source, self._now_ns))
+
+    def _fallback(self, session: str, kind: str, number: int) -> PassToOms | SendBusinessReject | None:
+        """What to send in place of the decision that failed: pass on, or tell the sender."""
+        state = self.memory.engine.state
+        if state is None or not session or kind in REJECTS:
+            return None
+        if self._translator.role(session) == "oms":
+            words = "GW-504 the gateway could not process the message"
+            return SendBusinessReject(session, number, kind, "", "4", "GW-504", words)
+        clients = [oms.name for oms in state.omses.values() if session in oms.brokers]
+        return PassToOms(clients[0], session, kind, 0) if len(clients) == 1 else None
+
+    # ------------------------------------------------------------ sending
+
+    def _perform(self, waiting: Pending) -> None:
+        """Send one decided message, or keep it, or give an order back as not sent."""
+        session = waiting.session
+        queued = self._outbox.get(session)
+        if not queued and self._send(waiting):
+            return
+        if waiting.is_order:
+            self._later.append(self._give_back(waiting, f"{session} is not logged on"))
+            return
+        if queued is None:
+            queued = self._outbox[session] = deque()
+        queued.append(waiting)
+        if len(queued) > MAX_OUTBOX:
+            lost = queued.popleft()
+            self._log.error("outbox.full", session=session, decision_seq=lost.decision_seq)
+
+    def _send(self, waiting: Pending) -> bool:
+        try:
+            built = self._translator.build(waiting.output, waiting.ts_ns, waiting.source)
+            sent = self._line.send(
+                waiting.session, built.msg_type, built.body, built.header, waiting.decision_seq, waiting.index
+            )
+        except (WireError, ValueError) as error:
+            self._our_bug(error, "", type(waiting.output).__name__, 0, waiting.decision_seq)
+            return True  # it cannot be sent as it is; waiting would not help
+        if sent and isinstance(waiting.output, SendAllocation):
+            self._metrics.allocation_sent((self._clock.now_ns() - waiting.ts_ns) / 1e9)
+        return sent
+
+    def _send_outbox(self, session: str) -> None:
+        """The session is up: send what waited, in order, until it stops going."""
+        queued = self._outbox.get(session)
+        while queued and self._line.is_up(session):
+            if not self._send(queued[0]):
+                return
+            queued.popleft()
+
+    def _gauges(self) -> None:
+        """Figures that are looked at once a second."""
+        state = self.memory.engine.state
+        if state is None:
+            return
+        for name, broker in state.brokers.items():
+            self._metrics.unacked_orders(name, len(broker.unacked))
+        self._metrics.unallocated_quantity(unallocated(state))
+        self._health.set("inbox", not self._inbox.full, "the inbox is full; FIX sessions wait")
+        self._health.set("orders", not state.halted, f"orders are halted for {', '.join(sorted(state.halted))}")
+        self._metrics.ready(self._health.ready()[0])
+
+
+def unallocated(state: State) -> Decimal:
+    """Filled under active statements and not yet allocated."""
+    return sum((state.statements[name].filled for name in state.active), ZERO)
+
+
+_TAKE: Mapping[type, Callable[..., None]] = {
+    Seen: Pump._take_seen,
+    Accepted: Pump._take_accepted,
+    EngineRefused: Pump._take_refused,
+    Outgoing: Pump._take_outgoing,
+    SessionEvent: Pump._take_event,
+    Command: Pump._take_command,
+}

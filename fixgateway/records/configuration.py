@@ -1,0 +1,89 @@
+"""Policy and accounts as versions: which configuration was in force at any journal record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from fixgateway.core import outputs
+from fixgateway.records import tables
+from fixgateway.records.batch import Batch, Origin, Row
+from fixgateway.records.columns import bounded_id, safe_text
+
+
+def configured(batch: Batch, origin: Origin, out: outputs.Configured) -> None:
+    """Keep policy and accounts as versions: only what differs from the rows in force gets a new row.
+
+    Configurations are rare (a start, a reload), so the rows in force are read back instead of remembered.
+    """
+    batch.flush()
+    _policy(batch, origin, out)
+    _accounts(batch, origin, out)
+    batch.flush()
+
+
+def _policy(batch: Batch, origin: Origin, out: outputs.Configured) -> None:
+    policy = out.setup.policy
+    row = {
+        "policy_id": policy.policy_id,
+        "version": policy.version,
+        "approved_by": policy.approved_by,
+        "effective_from": policy.effective_from,
+        "method": str(policy.method),
+        "ties": str(policy.ties),
+        "remainder": str(policy.remainder),
+        "lot": policy.lot,
+        "min_quantity": policy.min_quantity,
+        "completion": str(policy.completion),
+        "price_decimals": policy.price_decimals,
+        "require_memo": policy.require_memo,
+        "timezone": policy.timezone,
+        "allocate_at": policy.allocate_at,
+        "affirm_at": policy.affirm_at,
+        "text_sha256": policy.text_sha256,
+        "allowed": json.dumps({term: list(values) for term, values in policy.allowed}),
+        "engine_version": out.setup.engine_version,
+    }
+    table = tables.Base.metadata.tables["policies"]
+    current = batch.connection.execute(select(table).where(table.c.until_seq.is_(None))).mappings().all()
+    if current and all(_stored(row[name]) == current[-1][name] for name in row):
+        return
+    batch.change(update(table).where(table.c.until_seq.is_(None)), {"until_seq": origin.journal_seq})
+    batch.flush()
+    batch.insert(tables.PolicyRow, {**origin.columns(), **row, "until_seq": None})
+
+
+def _accounts(batch: Batch, origin: Origin, out: outputs.Configured) -> None:
+    table = tables.Base.metadata.tables["accounts"]
+    current = {
+        row["account"]: row
+        for row in batch.connection.execute(select(table).where(table.c.until_seq.is_(None))).mappings()
+    }
+    end = (
+        update(table)
+        .where(table.c.account == bindparam("which"), table.c.until_seq.is_(None))
+        .values(until_seq=bindparam("new_until_seq"))
+    )
+    fresh: list[Row] = []
+    ended: list[Row] = []
+    for number, account in enumerate(out.setup.accounts):
+        row = asdict(account)
+        was = current.pop(bounded_id(account.account), None)
+        if was is not None and all(_stored(row[name]) == was[name] for name in row if name != "account"):
+            continue
+        if was is not None:
+            ended.append({"which": account.account, "new_until_seq": origin.journal_seq})
+        fresh.append({**origin.line(number), "ts_ns": origin.ts_ns, **row, "until_seq": None})
+    ended += [{"which": name, "new_until_seq": origin.journal_seq} for name in current]
+    if ended:
+        batch.connection.execute(end, ended)
+    for row in fresh:
+        batch.insert(tables.AccountRow, row)
+
+
+def _stored(value: Any) -> Any:
+    """A value as it reads after it was stored."""
+    return safe_text(value) if isinstance(value, str) else value

@@ -1,0 +1,405 @@
+"""From output type to rows: a table of small functions, one for each kind of output.
+
+:data:`WRITERS` names every output; those that leave no row of their own map to :func:`nothing` with the
+reason beside them. A new output without an entry fails the tests, not the night.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import bindparam, update
+
+from fixgateway.core import outputs
+from fixgateway.core.model import ZERO, plain_decimal
+from fixgateway.records import tables
+from fixgateway.records.batch import Batch, Origin, Row
+from fixgateway.records.configuration import configured
+
+Writer = Callable[[Batch, Origin, Any], None]
+
+
+def nothing(batch: Batch, origin: Origin, out: object) -> None:
+    """The output leaves no row."""
+
+
+def words(values: tuple[str, ...]) -> str:
+    """Several values in one text column: a JSON list."""
+    return json.dumps(list(values), ensure_ascii=True)
+
+
+# ---------------------------------------------------------------- statements
+
+
+def statement_registered(batch: Batch, origin: Origin, out: outputs.StatementRegistered) -> None:
+    """The statement and its lines; the seed stays out until the allocation reveals it."""
+    s = out.statement
+    row = {
+        **origin.columns(),
+        "statement_id": s.statement_id,
+        "version": s.version,
+        "oms": s.oms,
+        "trade_date": s.trade_date,
+        "symbol": s.symbol,
+        "security_id": s.security_id,
+        "id_source": s.id_source,
+        "side": str(s.side),
+        "total": s.total,
+        "method": str(s.method),
+        "lot": s.lot,
+        "min_quantity": s.min_quantity,
+        "ties": str(s.ties),
+        "remainder": str(s.remainder),
+        "policy_id": s.policy_id,
+        "policy_version": s.policy_version,
+        "cl_ord_ids": words(s.cl_ord_ids),
+        "brokers": words(s.brokers),
+        "recommended_by": s.recommended_by,
+        "placed_by": s.placed_by,
+        "discretionary": s.discretionary,
+        "rationale": s.rationale,
+        "memo_complete": s.memo_complete,
+        "door": s.door,
+        "actor": s.actor,
+        "registered_ns": s.registered_ns,
+        "seed_commitment": s.seed_commitment,
+        "state": "active",
+        "closed_seq": None,
+        "closed_ns": None,
+        "closed_by": None,
+        "allocated_seq": None,
+        "filled": None,
+        "unallocated": None,
+        "avg_px": None,
+        "seed": None,
+    }
+    batch.insert(tables.StatementRow, row)
+    for number, line in enumerate(s.lines):
+        batch.insert(tables.StatementLineRow, {**origin.line(number), **_fields(line, _LINE)})
+
+
+_LINE = ("account", "quantity", "min_quantity")
+
+
+def _fields(thing: object, names: tuple[str, ...]) -> Row:
+    """Columns that are called like the fields they hold."""
+    return {name: getattr(thing, name) for name in names}
+
+
+def statement_refused(batch: Batch, origin: Origin, out: outputs.StatementRefused) -> None:
+    """The refusal and every problem found."""
+    head = {**origin.columns(), **_fields(out, ("statement_id", "door", "actor"))}
+    batch.insert(tables.StatementRefusalRow, head)
+    for number, problem in enumerate(out.problems):
+        row = _fields(problem, ("row", "field", "reason", "text"))
+        batch.insert(tables.StatementProblemRow, {**origin.line(number), **row})
+
+
+_STATEMENTS = tables.Base.metadata.tables["statements"]
+# A statement replaced by one of the same id: only what was registered by an earlier decision is meant.
+_CLOSE = (
+    update(_STATEMENTS)
+    .where(
+        _STATEMENTS.c.statement_id == bindparam("which"),
+        _STATEMENTS.c.journal_seq < bindparam("before"),
+        _STATEMENTS.c.closed_seq.is_(None),
+    )
+    .values({name: bindparam(f"new_{name}") for name in ("state", "closed_seq", "closed_ns", "closed_by")})
+)
+_DIVIDE = (
+    update(_STATEMENTS)
+    .where(
+        _STATEMENTS.c.statement_id == bindparam("which"),
+        _STATEMENTS.c.journal_seq < bindparam("before"),
+        _STATEMENTS.c.state != "replaced",
+    )
+    .values(
+        {name: bindparam(f"new_{name}") for name in ("allocated_seq", "filled", "unallocated", "avg_px", "seed")}
+    )
+)
+
+
+def statement_closed(batch: Batch, origin: Origin, out: outputs.StatementClosed) -> None:
+    """The statement's state."""
+    batch.change(
+        _CLOSE,
+        {
+            "which": out.statement_id,
+            "before": origin.journal_seq,
+            "new_state": out.why,
+            "new_closed_seq": origin.journal_seq,
+            "new_closed_ns": origin.ts_ns,
+            "new_closed_by": out.actor,
+        },
+    )
+
+
+def statement_allocated(batch: Batch, origin: Origin, out: outputs.StatementAllocated) -> None:
+    """The division, how each share came about, and the statement's totals."""
+    head = _fields(out, ("statement_id", "version", "filled", "unallocated", "avg_px", "seed"))
+    batch.insert(tables.DivisionRow, {**origin.columns(), **head})
+    names = ("account", "intent", "exact", "floor", "award", "quantity", "rule")
+    for number, line in enumerate(out.lines):
+        batch.insert(tables.DivisionLineRow, {**origin.line(number), **_fields(line, names)})
+    batch.change(
+        _DIVIDE,
+        {
+            "which": out.statement_id,
+            "before": origin.journal_seq,
+            "new_allocated_seq": origin.journal_seq,
+            "new_filled": out.filled,
+            "new_unallocated": out.unallocated,
+            "new_avg_px": out.avg_px,
+            "new_seed": out.seed,
+        },
+    )
+
+
+# ---------------------------------------------------------------- orders
+
+
+def _order(origin: Origin, out: outputs.ForwardToBroker | outputs.SendReport, row: Row) -> Row:
+    """A row of ``orders`` with what a forwarded and a blocked D have in common."""
+    return {
+        **origin.columns(),
+        "order_key": origin.input_seq,
+        "broker": out.broker,
+        "statement_id": out.statement_id,
+        "cl_ord_id": out.cl_ord_id,
+        "latest_cl_ord_id": out.cl_ord_id,
+        "symbol": out.symbol,
+        "side": out.side,
+        "in_doubt": False,
+        "changed_seq": origin.journal_seq,
+        **row,
+    }
+
+
+def forwarded(batch: Batch, origin: Origin, out: outputs.ForwardToBroker) -> None:
+    """A D opens an order; a G or F is a request about one."""
+    if out.msg_type != "D":
+        batch.insert(tables.RequestRow, _request(origin, out.oms, out, verdict="forwarded"))
+        return
+    row = {
+        "oms": out.oms,
+        "order_qty": format(out.quantity, "f"),
+        "verdict": "forwarded",
+        "reason": "",
+        "text": "",
+        "status": "A",
+        "order_id": "",
+        "quantity": out.quantity,
+        "cum_qty": ZERO,
+        "avg_px": "0",
+        "open": True,
+    }
+    batch.insert(tables.OrderRow, _order(origin, out, row))
+
+
+def reported(batch: Batch, origin: Origin, out: outputs.SendReport) -> None:
+    """A report of the gateway's own: a D blocked, an order undone later, or a status answered."""
+    if out.exec_type != "8":
+        batch.insert(tables.RequestRow, _request(origin, out.session, out, verdict="status", msg_type="8"))
+    elif _ends_order(origin, out):
+        batch.insert(tables.RequestRow, _request(origin, out.session, out, verdict="undone", msg_type="D"))
+        ended = {"verdict": "undone", "status": out.ord_status, "open": False}
+        why = {"reason": out.reason, "text": out.text, "changed_seq": origin.journal_seq}
+        batch.change_order(out.order, {**ended, **why})
+    else:
+        batch.insert(tables.OrderRow, _order(origin, out, _blocked(out)))
+
+
+def _ends_order(origin: Origin, out: outputs.SendReport) -> bool:
+    """Whether the refusal ends an older order. A D that repeats a ClOrdID names that order too (its report
+    carries the first order's numbers) but changes nothing about it; an order undone is changed with it.
+    """
+    return out.order not in (0, origin.input_seq) and any(
+        isinstance(other, outputs.OrderChanged) and other.order == out.order for other in origin.decided
+    )
+
+
+def _blocked(out: outputs.SendReport) -> Row:
+    return {
+        "oms": out.session,
+        "order_qty": out.order_qty,
+        "verdict": "blocked",
+        "reason": out.reason,
+        "text": out.text,
+        "status": "8",
+        "order_id": "" if out.order else out.order_id,
+        "quantity": plain_decimal(out.order_qty),
+        "cum_qty": ZERO,
+        "avg_px": "0",
+        "open": False,
+    }
+
+
+def cancel_rejected(batch: Batch, origin: Origin, out: outputs.SendCancelReject) -> None:
+    """A refused G or F."""
+    msg_type = "G" if out.response_to == "2" else "F"
+    row = _request(origin, out.session, out, verdict="refused", msg_type=msg_type)
+    batch.insert(tables.RequestRow, row)
+
+
+def business_rejected(batch: Batch, origin: Origin, out: outputs.SendBusinessReject) -> None:
+    """A refused message of a type the gate does not check; its id stands where a ClOrdID would."""
+    row = _request(origin, out.session, out, verdict="refused", msg_type=out.ref_msg_type)
+    batch.insert(tables.RequestRow, {**row, "cl_ord_id": out.ref_id})
+
+
+def _request(origin: Origin, session: str, out: object, verdict: str, msg_type: str = "") -> Row:
+    return {
+        **origin.columns(),
+        "order_key": getattr(out, "order", 0),
+        "session": session,
+        "statement_id": getattr(out, "statement_id", ""),
+        "msg_type": msg_type or getattr(out, "msg_type", ""),
+        "cl_ord_id": getattr(out, "cl_ord_id", ""),
+        "orig_cl_ord_id": getattr(out, "orig_cl_ord_id", ""),
+        "quantity": getattr(out, "quantity", None),
+        "verdict": verdict,
+        "reason": getattr(out, "reason", ""),
+        "text": getattr(out, "text", ""),
+    }
+
+
+_EXECUTION = (
+    "statement_id", "broker", "oms", "order_id", "exec_id", "exec_ref_id", "effect", "last_qty", "last_px",
+)  # fmt: skip
+
+
+def execution_applied(batch: Batch, origin: Origin, out: outputs.ExecutionApplied) -> None:
+    """The execution; any report about an order settles a doubt about it."""
+    row = {**origin.columns(), "order_key": out.order, "kind": str(out.kind), **_fields(out, _EXECUTION)}
+    batch.insert(tables.ExecutionRow, row)
+    if out.order:
+        batch.change_order(out.order, {"in_doubt": False})
+
+
+def order_changed(batch: Batch, origin: Origin, out: outputs.OrderChanged) -> None:
+    """The order's state now."""
+    row = _fields(out, ("order_id", "status", "quantity", "cum_qty", "avg_px", "open"))
+    row |= {"latest_cl_ord_id": out.cl_ord_id, "changed_seq": origin.journal_seq}
+    batch.change_order(out.order, row)
+
+
+def in_doubt(batch: Batch, origin: Origin, out: outputs.ResendForbidden) -> None:
+    """The order's fate is in doubt."""
+    batch.change_order(out.order, {"in_doubt": True})
+
+
+# ---------------------------------------------------------------- allocations
+
+_ALLOCATION = (
+    "alloc_id", "trans_type", "ref_alloc_id", "replace_reason", "alloc_type", "statement_id", "broker", "oms",
+    "trade_date", "symbol", "security_id", "id_source", "quantity", "avg_px", "price_decimals",
+)  # fmt: skip
+_ALLOCATIONS = tables.Base.metadata.tables["allocations"]
+_ANSWER = (
+    update(_ALLOCATIONS)
+    .where(_ALLOCATIONS.c.alloc_id == bindparam("which"), _ALLOCATIONS.c.journal_seq <= bindparam("before"))
+    .values({name: bindparam(f"new_{name}") for name in ("status", "answered_seq", "answered_ns")})
+)
+
+
+def allocation_sent(batch: Batch, origin: Origin, out: outputs.SendAllocation) -> None:
+    """The allocation with its accounts and orders."""
+    allocation = out.allocation
+    row = {**origin.columns(), **_fields(allocation, _ALLOCATION), "side": str(allocation.side)}
+    row |= {"status": "sent", "answered_seq": None, "answered_ns": None}
+    batch.insert(tables.AllocationRow, row)
+    for number, share in enumerate(allocation.shares):
+        line = _fields(share, ("account", "quantity", "avg_px"))
+        batch.insert(tables.AllocationLineRow, {**origin.line(number), **line})
+    names = ("cl_ord_id", "order_id", "order_qty", "avg_px", "booked_qty")
+    for number, order in enumerate(allocation.orders):
+        batch.insert(tables.AllocationOrderRow, {**origin.line(number), **_fields(order, names)})
+
+
+def allocation_acked(batch: Batch, origin: Origin, out: outputs.AllocationAcked) -> None:
+    """The answer, and the allocation's status."""
+    row = _fields(out, ("alloc_id", "statement_id", "broker", "status", "reject_code", "text"))
+    batch.insert(tables.AllocationAckRow, {**origin.columns(), **row})
+    batch.change(
+        _ANSWER,
+        {
+            "which": out.alloc_id,
+            "before": origin.journal_seq,
+            "new_status": out.status,
+            "new_answered_seq": origin.journal_seq,
+            "new_answered_ns": origin.ts_ns,
+        },
+    )
+
+
+def allocation_reported(batch: Batch, origin: Origin, out: outputs.SendAllocationReport) -> None:
+    """What the OMS was told."""
+    row = _fields(out, ("report_id", "session", "form"))
+    row |= _fields(out.allocation, ("alloc_id", "statement_id"))
+    batch.insert(tables.AllocationReportRow, {**origin.columns(), **row})
+
+
+# ---------------------------------------------------------------- for people
+
+
+def exception_opened(batch: Batch, origin: Origin, out: outputs.ExceptionOpened) -> None:
+    """An exception."""
+    row = _fields(out, ("reason", "subject", "text"))
+    batch.insert(tables.ExceptionRow, {**origin.columns(), **row})
+
+
+def alerted(batch: Batch, origin: Origin, out: outputs.Alert) -> None:
+    """An alert."""
+    row = _fields(out, ("reason", "severity", "subject", "text"))
+    batch.insert(tables.AlertRow, {**origin.columns(), **row})
+
+
+def switched(batch: Batch, origin: Origin, out: outputs.OrdersSwitched) -> None:
+    """Orders halted or resumed."""
+    row = _fields(out, ("target", "halted", "actor", "reason"))
+    batch.insert(tables.SwitchRow, {**origin.columns(), **row})
+
+
+def flag(kind: str, subject: str, reason: str = "") -> Writer:
+    """A writer of ``flags``: ``subject`` and ``reason`` name fields of the output, "" for none."""
+
+    def write(batch: Batch, origin: Origin, out: Any) -> None:
+        row = {
+            "kind": kind,
+            "subject": getattr(out, subject) if subject else "",
+            "reason": getattr(out, reason) if reason else "",
+            "text": out.text,
+        }
+        batch.insert(tables.FlagRow, {**origin.columns(), **row})
+
+    return write
+
+
+WRITERS: Final[Mapping[type[Any], Writer]] = {
+    outputs.Configured: configured,
+    outputs.StatementRegistered: statement_registered,
+    outputs.StatementRefused: statement_refused,
+    outputs.StatementClosed: statement_closed,
+    outputs.StatementAllocated: statement_allocated,
+    outputs.ForwardToBroker: forwarded,
+    outputs.SendReport: reported,
+    outputs.SendCancelReject: cancel_rejected,
+    outputs.SendBusinessReject: business_rejected,
+    outputs.ExecutionApplied: execution_applied,
+    outputs.OrderChanged: order_changed,
+    outputs.ResendForbidden: in_doubt,
+    outputs.SendAllocation: allocation_sent,
+    outputs.AllocationAcked: allocation_acked,
+    outputs.SendAllocationReport: allocation_reported,
+    outputs.ExceptionOpened: exception_opened,
+    outputs.Alert: alerted,
+    outputs.OrdersSwitched: switched,
+    outputs.Flagged: flag("flagged", "", "reason"),
+    outputs.CutSession: flag("session cut", "session", "reason"),
+    outputs.SendDontKnow: flag("trade not known", "exec_id", "dk_reason"),
+    outputs.PassToOms: nothing,  # the execution it passes on has its own row
+    outputs.SendStatementAck: nothing,  # the registration or refusal it answers has its own row
+}
+"""Output type → what it leaves in the database."""

@@ -1,0 +1,268 @@
+"""Start and crash recovery, one code path: the journal's inputs applied to an empty engine.
+
+Theory of operation. Every ``control``, ``accepted`` and ``engine-refused`` record feeds the engine exactly as
+it did when it was written; what the engine answers is what was decided then. Every ``wire-out`` record says
+which of those decisions reached a socket. What remains are decisions without a wire-out record: their
+messages were surely not sent (onOutgoing is called before the bytes leave), unless the FIX store holds a
+message the journal misses, which is adopted as sent. Then D and G are given back to the engine as not sent,
+and everything else waits in the outbox for its session.
+
+Inbound the journal wins: the next expected MsgSeqNum of a session is one more than the highest number
+accepted and durable, so the counterparty sends the rest again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from fixgateway.core.engine import Engine
+from fixgateway.core.inputs import Input, Operator
+from fixgateway.core.outputs import ForwardToBroker, Output
+from fixgateway.errors import JournalError, WireError
+from fixgateway.journal.codec import decode_input
+from fixgateway.journal.index import WireIndex
+from fixgateway.journal.records import Kind, Record, unpack_accepted, unpack_engine_refused, unpack_wire_out
+from fixgateway.translate import Translator, destination, is_message
+from fixgateway.wire.message import Message, parse
+from fixgateway.wire.outward import Buildable
+
+MAX_SEEN = 200_000
+"""Texts read but not accepted that are kept while reading on; the oldest is dropped first."""
+
+RESET = "reset"
+"""First word of an ``event`` record that begins a new epoch of its session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A message that was decided and not sent."""
+
+    session: str
+    decision_seq: int
+    index: int
+    output: Buildable
+    source: Message | None
+    ts_ns: int
+
+    @property
+    def is_order(self) -> bool:
+        """Whether it is a D or G, which never leaves late."""
+        return isinstance(self.output, ForwardToBroker) and self.output.msg_type in ("D", "G")
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the journal remembers besides the engine's state.
+
+    ``epochs`` counts resets of a session's numbers; ``highest`` is the highest MsgSeqNum accepted in the
+    epoch, ``sent`` the highest sent; ``undecided`` are inputs whose decision record is missing.
+    """
+
+    engine: Engine = field(default_factory=Engine)
+    epochs: dict[str, int] = field(default_factory=dict)
+    highest: dict[str, int] = field(default_factory=dict)
+    sent: dict[str, int] = field(default_factory=dict)
+    pending: dict[tuple[int, int], Pending] = field(default_factory=dict)
+    undecided: dict[int, tuple[Output, ...]] = field(default_factory=dict)
+    last_ns: int = 0
+    records: int = 0
+    bugs: list[str] = field(default_factory=list)
+
+
+def text_of(raw: bytes) -> str:
+    """FIX text of journaled bytes, as the engine gave it."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def recover(
+    records: Iterable[Record],
+    translator: Translator,
+    index: WireIndex,
+    progress: Callable[[int], None] | None = None,
+) -> Memory:
+    """Apply a journal to an empty engine.
+
+    Args:
+        records: the journal from its first record.
+        translator: for the configured counterparties.
+        index: filled with what was sent.
+        progress: called now and then with the number of records read.
+    """
+    reader = _Reader(translator, index)
+    for record in records:
+        reader.take(record)
+        if progress and record.seq % 10_000 == 0:
+            progress(record.seq)
+    return reader.memory
+
+
+class _Reader:
+    """One pass over the journal."""
+
+    def __init__(self, translator: Translator, index: WireIndex) -> None:
+        self.memory = Memory()
+        self._translator = translator
+        self._index = index
+        self._seen: dict[int, tuple[str, int]] = {}
+
+    def take(self, record: Record) -> None:
+        """Apply one record."""
+        self.memory.records += 1
+        self.memory.last_ns = max(self.memory.last_ns, record.ts_ns)
+        handler = _TAKE.get(record.kind)
+        if handler is not None:
+            handler(self, record)
+
+    def _on_seen(self, record: Record) -> None:
+        self._seen[record.seq] = (text_of(record.payload), record.ts_ns)
+        if len(self._seen) > MAX_SEEN:
+            del self._seen[next(iter(self._seen))]
+
+    def _text(self, record: Record, seen_seq: int) -> tuple[str, int]:
+        try:
+            return self._seen.pop(seen_seq)
+        except KeyError:
+            raise JournalError(f"record {record.seq} names seen record {seen_seq}, which is not there") from None
+
+    def _on_accepted(self, record: Record) -> None:
+        ref = unpack_accepted(record.payload)
+        text, seen_ns = self._text(record, ref.seen_seq)
+        kind = msg_type(text)
+        if already_done(self.memory, record.session, ref.msg_seq_num, text):
+            return
+        self.memory.highest[record.session] = after(kind, text, ref.msg_seq_num)
+        if not concerns_core(kind):
+            return
+        with_seed = (record.session, text, record.seq, record.ts_ns, seen_ns, ref.msg_seq_num, ref.seed)
+        self._apply(record.seq, lambda: self._translator.accepted(*with_seed))
+
+    def _on_refused(self, record: Record) -> None:
+        ref = unpack_engine_refused(record.payload)
+        text, _ = self._text(record, ref.seen_seq)
+        self._apply(
+            record.seq,
+            lambda: self._translator.refused(record.session, text, record.seq, record.ts_ns, ref.why),
+        )
+
+    def _on_control(self, record: Record) -> None:
+        given = decode_input(record.payload, record.seq, record.ts_ns)
+        self._apply(record.seq, lambda: (given, None))
+
+    def _apply(self, seq: int, make: Callable[[], tuple[Input, Message | None]]) -> None:
+        """Drive the engine as the pump did; an input that failed then fails again and changes nothing more."""
+        try:
+            given, source = make()
+            outputs = self.memory.engine.apply(given)
+        except Exception as error:
+            self.memory.bugs.append(f"record {seq}: {type(error).__name__}: {error}")
+            return
+        if outputs:
+            self.memory.undecided[seq] = outputs
+        for number, output in enumerate(outputs):
+            if is_message(output):
+                waiting = Pending(destination(output), seq, number, output, source, given.ts_ns)
+                self.memory.pending[(seq, number)] = waiting
+
+    def _on_decision(self, record: Record) -> None:
+        head = record.payload[6 : record.payload.index(b",")]  # {"in":123,…
+        self.memory.undecided.pop(int(head), None)
+
+    def _on_wire_out(self, record: Record) -> None:
+        sent = unpack_wire_out(record.payload)
+        text = text_of(sent.raw)
+        note_sent(self.memory, self._index, record.session, text, record.seq, sent.decision_seq, sent.index)
+
+    def _on_event(self, record: Record) -> None:
+        if record.payload.startswith(RESET.encode()):
+            new_epoch(self.memory, self._index, record.session)
+
+
+_TAKE: dict[int, Callable[[_Reader, Record], None]] = {
+    Kind.SEEN: _Reader._on_seen,
+    Kind.ACCEPTED: _Reader._on_accepted,
+    Kind.ENGINE_REFUSED: _Reader._on_refused,
+    Kind.CONTROL: _Reader._on_control,
+    Kind.DECISION: _Reader._on_decision,
+    Kind.WIRE_OUT: _Reader._on_wire_out,
+    Kind.EVENT: _Reader._on_event,
+}
+
+
+# ---------------------------------------------------------------- shared with the pump
+
+
+def msg_type(text: str) -> str:
+    """MsgType(35) of FIX text, "" when there is none."""
+    start = text.find("\x0135=")
+    return text[start + 4 : text.find("\x01", start + 4)] if start >= 0 else ""
+
+
+def concerns_core(kind: str) -> bool:
+    """Whether a message of this type is an input: application messages, and Reject (3) of one of ours."""
+    return kind not in ("0", "1", "2", "4", "5", "A")
+
+
+def after(kind: str, text: str, msg_seq_num: int) -> int:
+    """The highest number dealt with once this message is: SequenceReset (4) moves it to NewSeqNo − 1."""
+    if kind != "4":
+        return msg_seq_num
+    start = text.find("\x0136=")
+    value = text[start + 4 : text.find("\x01", start + 4)] if start >= 0 else ""
+    return max(msg_seq_num, int(value) - 1) if value.isdigit() and len(value) < 12 else msg_seq_num
+
+
+def already_done(memory: Memory, session: str, msg_seq_num: int, text: str) -> bool:
+    """Whether a PossDup message repeats a number of this epoch that was accepted before."""
+    return msg_seq_num <= memory.highest.get(session, 0) and "\x0143=Y\x01" in text
+
+
+def new_epoch(memory: Memory, index: WireIndex, session: str) -> None:
+    """A session's numbers begin again at 1."""
+    memory.epochs[session] = memory.epochs.get(session, 0) + 1
+    memory.highest[session] = memory.sent[session] = 0
+    index.reset(session)
+
+
+def note_sent(
+    memory: Memory, index: WireIndex, session: str, text: str, seq: int, decision_seq: int, output: int
+) -> None:
+    """Remember a message that left: for resends, for refusals by number, and as no longer pending."""
+    try:
+        message = parse(text)
+    except WireError:
+        return
+    number = message.header.get("34", "")
+    if not number.isdigit():
+        return
+    index.note(session, int(number), decision_seq, output, message.msg_type, message.body, seq)
+    memory.sent[session] = max(memory.sent.get(session, 0), int(number))
+    memory.pending.pop((decision_seq, output), None)
+
+
+def adopt(memory: Memory, translator: Translator, session: str, text: str) -> tuple[int, int]:
+    """Which pending send a message of the FIX store is, that the journal does not know: (decision, index).
+
+    (0, 0) when it is none: an administrative message, or a resend.
+    """
+    try:
+        message = parse(text)
+    except WireError:
+        return 0, 0
+    for key, waiting in memory.pending.items():
+        if waiting.session == session:
+            built = translator.build(waiting.output, waiting.ts_ns, waiting.source)
+            if (built.msg_type, built.body) == (message.msg_type, message.body):
+                return key
+    return 0, 0
+
+
+def leftovers(memory: Memory) -> Iterator[Pending]:
+    """What was decided and surely not sent, in order of decision."""
+    for key in sorted(memory.pending):
+        yield memory.pending[key]
+
+
+def started(actor: str) -> Callable[[int, int], Input]:
+    """The control input of a start."""
+    return lambda seq, ts_ns: Operator(seq, ts_ns, actor, "start", "all", "")

@@ -1,0 +1,450 @@
+"""The engine's callbacks: they put raw text and clock readings into the inbox, and nothing else.
+
+Three rules keep the process alive (each was learned by experiment):
+
+- No exception leaves a callback except the two the engine knows; any other kills or freezes the process.
+- ``Log`` methods, ``toApp``, ``toAdmin`` and ``onLogout`` run under the engine's locks: they never wait. Only
+  ``fromApp`` and ``fromAdmin`` may.
+- The parsed message passed in is borrowed and re-ordered; the text is what counts.
+
+One :class:`Callbacks` serves one engine (the acceptor, or one broker's initiator) and is called by that
+engine's one thread, except ``toApp`` and ``onOutgoing``, which also run in the pump's thread while it sends.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable
+from threading import get_ident
+from time import monotonic, time_ns
+from typing import Any
+
+import quickfix as fix
+
+from fixgateway.sessions import texts
+from fixgateway.sessions.inbox import Inbox
+from fixgateway.sessions.items import Accepted, EngineRefused, Outgoing, Seen, SessionEvent
+from fixgateway.sessions.links import Link, Sending
+
+Resend = Callable[[str, int, str], str | None]
+"""``resend(session, MsgSeqNum, MsgType)`` → the journaled body to send again, None to fill the gap instead. It
+runs under the engine's locks: it must answer at once and must not call the engine."""
+
+TIMER_SECONDS = 0.5
+"""How often the timers of the acceptor's other sessions are run while one session is busy."""
+
+MAX_EVENT_CHARS = 500
+"""Longer event texts are cut: a stranger's message can be part of one."""
+
+REPEATED_EVENTS = ("Resending Message:", "Processing QUEUED message:")
+"""Events, one per message, that only repeat what other items say."""
+
+_INCR_WHATEVER_THE_NUMBER = frozenset("35")
+"""MsgTypes (Reject, Logout) after which the engine counts one message as received, whatever number they bear."""
+
+
+class Poison:
+    """Set once, when something went wrong that must end the process; shared by all callbacks of a host."""
+
+    def __init__(self, inbox: Inbox[Any]) -> None:
+        self.reason = ""
+        self._inbox = inbox
+
+    def set(self, session: str, where: str, error: BaseException) -> None:
+        """Remember the first reason and tell the pump of each; never raises."""
+        reason = f"{where}: {error!r}"
+        self.reason = self.reason or reason
+        detail = "".join(traceback.format_exception(error))[-MAX_EVENT_CHARS * 4 :]
+        self._inbox.put(SessionEvent(session, time_ns(), "fatal", f"{reason}\n{detail}"))
+
+
+class Callbacks(fix.Application):  # type: ignore[misc]
+    """The engine's application object for the sessions in ``links``.
+
+    Args:
+        links: the sessions of this engine.
+        inbox: where everything goes.
+        resend: see :data:`Resend`.
+        sending: the pump's send in progress, shared by all engines.
+        poison: shared by all engines.
+        runs_timers: whether to run the other sessions' timers (acceptor only).
+    """
+
+    def __init__(
+        self,
+        links: Iterable[Link],
+        inbox: Inbox[Any],
+        resend: Resend,
+        sending: Sending,
+        poison: Poison,
+        runs_timers: bool,
+    ) -> None:
+        super().__init__()
+        self.links = {link.spec.engine_key: link for link in links}
+        self.pending: Seen | None = None
+        self.pending_link: Link | None = None
+        self.sending = sending
+        self.poison = poison
+        self.put = inbox.put
+        self._put_bounded = inbox.put_bounded
+        self._resend_body = resend
+        self._runs_timers = runs_timers and len(self.links) > 1
+        self._next_timers = 0.0
+
+    # ------------------------------------------------------------ what the engine calls
+
+    def onCreate(self, session_id: Any) -> None:
+        """Nothing to do."""
+
+    def onLogon(self, session_id: Any) -> None:
+        """The session is up."""
+        try:
+            link = self.links[session_id.toString()]
+            link.up = True
+            self.put(SessionEvent(link.name, time_ns(), "up", "logged on"))
+        except BaseException as error:
+            self.poison.set("", "onLogon", error)
+
+    def onLogout(self, session_id: Any) -> None:
+        """The session is down; what waited behind a gap will have to be sent again."""
+        try:
+            link = self.links[session_id.toString()]
+            was_up, link.up = link.up, False
+            link.undelivered.clear()
+            if self.pending_link is link:
+                self.pending = None
+            if was_up:
+                self.put(SessionEvent(link.name, time_ns(), "down", "logged out or disconnected"))
+            else:
+                self.put(SessionEvent(link.name, time_ns(), "event", "the logon did not succeed"))
+            if link.reopen:
+                link.reopen = False
+                link.session.logon()
+        except BaseException as error:
+            self.poison.set("", "onLogout", error)
+
+    def toAdmin(self, message: Any, session_id: Any) -> None:
+        """The engine's own messages go as they are."""
+
+    def toApp(self, message: Any, session_id: Any) -> None:
+        """Let a first send through only while logged on; give a resend its journaled body."""
+        refuse = True
+        try:
+            sending = self.sending
+            if sending.thread == get_ident() and sending.link is not None:
+                # Under the session's lock: it cannot log out between here and the socket.
+                refuse = not sending.link.session.isLoggedOn()
+            else:
+                refuse = not self._resend(message, session_id)
+        except BaseException as error:
+            self.poison.set("", "toApp", error)
+        if refuse:
+            raise fix.DoNotSend()
+
+    def fromAdmin(self, message: Any, session_id: Any) -> None:
+        """A session-level message."""
+        try:
+            if not self.poison.reason:
+                self._deliver_admin(message, session_id)
+        except BaseException as error:
+            self.poison.set("", "fromAdmin", error)
+
+    def fromApp(self, message: Any, session_id: Any) -> None:
+        """An application message, in sequence."""
+        try:
+            # After a failure nothing is accepted any more: what was lost must stay the first thing missing.
+            if self.poison.reason:
+                return
+            seen, link = self.pending, self.pending_link
+            if seen is not None and link is not None and texts.msg_seq_num(seen.text) == link.expected:
+                # The engine is handling the very text it showed last, and that is the one due: no need to ask.
+                self.pending = None
+                number = link.expected
+            else:
+                link, number = self._identify(message, session_id)
+                seen = self._text_of(link, number, message)
+            self._accept(link, number, seen, admin=False)
+        except BaseException as error:
+            self.poison.set("", "fromApp", error)
+
+    # ------------------------------------------------------------ delivery
+
+    def _deliver_admin(self, message: Any, session_id: Any) -> None:
+        link, number = self._identify(message, session_id)
+        due = link.session.getExpectedTargetNum()
+        seen = self._text_of(link, number, message)
+        if number == due:
+            self._accept(link, number, seen, admin=True)
+            return
+        # Delivered out of turn (a Logon above a gap, say). It must not pass for the highest number received.
+        msg_type = texts.msg_type(seen.text)
+        if msg_type == "3" and number > due:
+            link.early[number] = seen
+        self.put(
+            SessionEvent(
+                link.name,
+                time_ns(),
+                "event",
+                f"session message 35={msg_type} has MsgSeqNum {number}, due is {due}: handled out of turn",
+            )
+        )
+        if msg_type in _INCR_WHATEVER_THE_NUMBER:
+            # The engine now adds one to the number due, as if message `due` had come: take it back beforehand.
+            link.session.setNextTargetMsgSeqNum(due - 1)
+
+    def _identify(self, message: Any, session_id: Any) -> tuple[Link, int]:
+        link = self.links[session_id.toString()]
+        try:
+            value = message.getHeader().getField(34)
+        except fix.FieldNotFound:
+            return link, 0
+        return link, int(value) if value.isdigit() else 0
+
+    def _text_of(self, link: Link, number: int, message: Any) -> Seen:
+        """The wire text of a message the engine delivers."""
+        seen = self.pending
+        if seen is not None and self.pending_link is link and texts.msg_seq_num(seen.text) == number:
+            self.pending = None
+            return seen
+        kept = link.undelivered.pop(number, None)
+        if kept is not None:
+            return kept
+        made = Seen(link.name, time_ns(), message.toString())
+        self.put(made)
+        self._event(link, f"alert: no wire text for MsgSeqNum {number}; the engine's own rendering is used")
+        return made
+
+    def _accept(self, link: Link, number: int, seen: Seen, admin: bool) -> None:
+        link.expected = number + 1
+        if link.early:
+            self._accept_early(link, number)
+        waited_seconds = self._put_bounded(Accepted(link.name, time_ns(), number, seen, admin))
+        if self._runs_timers:
+            now = monotonic()
+            if waited_seconds > TIMER_SECONDS:
+                # We kept the engine from reading: the others' silence is our doing, let them be heard first.
+                self._next_timers = now + TIMER_SECONDS
+            elif now >= self._next_timers:
+                self._next_timers = now + TIMER_SECONDS
+                self._run_timers(link)
+
+    def _accept_early(self, link: Link, number: int) -> None:
+        """Accept, in their turn, the Rejects that came ahead of it (the peer rarely sends those again)."""
+        link.early.pop(number, None)
+        for early in sorted(n for n in link.early if n < number):
+            self._put_bounded(Accepted(link.name, time_ns(), early, link.early.pop(early), True))
+
+    def _run_timers(self, busy: Link) -> None:
+        """Heartbeats and dead peers of the other sessions: the acceptor looks only when nobody sends."""
+        for link in self.links.values():
+            if link is not busy and link.up:
+                link.session.next(fix.UtcTimeStamp())
+
+    # ------------------------------------------------------------ resend
+
+    def _resend(self, message: Any, session_id: Any) -> bool:
+        """Put the journaled body back into a message the engine re-ordered; whether it may go out."""
+        link = self.links[session_id.toString()]
+        header = texts.header_fields(message.toString())
+        values = dict(header)
+        if values.get(43) != "Y":
+            # Not a resend and not the pump's: the engine's own BusinessMessageReject.
+            return bool(link.session.isLoggedOn())
+        body = self._resend_body(link.name, int(values[34]), values[35])
+        if body is None:
+            return False
+        message.clear()
+        fields = message.getHeader()
+        for tag, value in header:
+            fields.setField(tag, value)
+        set_body(message, body)
+        return True
+
+    # ------------------------------------------------------------ what the logs tell
+
+    def incoming(self, link: Link, text: str) -> None:
+        """The engine read ``text``; whether it accepts the message is still open."""
+        seen = Seen(link.spec.name, time_ns(), text)
+        self._set_pending_aside()
+        self.pending, self.pending_link = seen, link
+        self.put(seen)
+
+    def _set_pending_aside(self) -> None:
+        if self.pending is not None and self.pending_link is not None:
+            self.pending_link.stash(self.pending)
+            self.pending = None
+
+    def outgoing(self, link: Link, text: str) -> None:
+        """The engine is writing ``text`` to the session's socket."""
+        sending = self.sending
+        if sending.thread == get_ident():
+            sending.shown = True
+            link.used = True
+            self.put(Outgoing(link.spec.name, time_ns(), text, sending.decision_seq, sending.index))
+            return
+        msg_type = texts.msg_type(text)
+        if msg_type == "A":
+            self._own_logon(link, text)
+        link.used = True
+        self.put(Outgoing(link.spec.name, time_ns(), text, 0, 0))
+        if msg_type in ("3", "j", "5") and "\x0143=Y\x01" not in text:
+            self._own_refusal(link, msg_type, text)
+        # The engine spoke between reading a text and delivering it: from here on, ask it which message it means.
+        self._set_pending_aside()
+
+    def event(self, link: Link, text: str) -> None:
+        """The engine notes something; three notes mean more than their words."""
+        if text.startswith(REPEATED_EVENTS):
+            return
+        self._event(link, text)
+        if text.startswith("Invalid message"):
+            self._unreadable(link, text)
+        elif text.startswith("Logon contains ResetSeqNumFlag=Y"):
+            if link.reset_sent:
+                link.reset_sent = False
+            else:
+                self.reset(link, "the counterparty's Logon has ResetSeqNumFlag(141)=Y")
+
+    def _event(self, link: Link, text: str) -> None:
+        self.put(SessionEvent(link.name, time_ns(), "event", text[:MAX_EVENT_CHARS]))
+
+    def reset(self, link: Link, why: str) -> None:
+        """The session's numbers start at 1: a new epoch."""
+        link.begin_epoch()
+        self.put(SessionEvent(link.name, time_ns(), "reset", why))
+
+    def _own_logon(self, link: Link, text: str) -> None:
+        link.reset_sent = "\x01141=Y\x01" in text
+        if link.used and texts.msg_seq_num(text) == 1:
+            self.reset(link, "our Logon has MsgSeqNum 1: the store was reset")
+
+    def _own_refusal(self, link: Link, msg_type: str, text: str) -> None:
+        """The engine rejects a message by itself: nobody else will tell the gateway what was in it."""
+        why = texts.field(text, 58)
+        if msg_type == "5" and why != "Incorrect BeginString":
+            return
+        named = texts.field(text, 45)
+        pending = self.pending if self.pending_link is link else None
+        seen: Seen | None
+        if pending is not None and (not named or named == texts.field(pending.text, 34)):
+            seen, self.pending = pending, None
+        else:
+            seen = link.undelivered.pop(int(named), None) if named.isdigit() else None
+        if seen is not None:
+            self.put(EngineRefused(link.name, time_ns(), seen, f"35={msg_type} {why}"))
+
+    def _unreadable(self, link: Link, why: str) -> None:
+        """The engine could not parse the text it showed last.
+
+        A frame whose length and checksum are right is what the peer meant, and is taken from its text. Any
+        other is noise that FIX says to ignore: the peer is asked for it again. What comes twice like that is
+        taken too, and passed over, for otherwise every later message would wait behind it for ever.
+        """
+        seen = self.pending
+        if seen is None or self.pending_link is not link:
+            return
+        self.pending = None
+        number = texts.msg_seq_num(seen.text)
+        again = number > 0 and link.refused_again(number)
+        if again or texts.is_sound(seen.text):
+            self.put(EngineRefused(link.name, time_ns(), seen, why))
+        if again and link.session.getExpectedTargetNum() == number:
+            link.session.setNextTargetMsgSeqNum(number + 1)
+            link.expected = number + 1
+            self._event(link, f"alert: MsgSeqNum {number} could not be read twice and was passed over")
+
+
+def set_body(message: Any, body: str) -> None:
+    """Make ``body`` the body of an engine message, byte for byte.
+
+    The engine does not look into a field's value, so the whole body goes in as the value of its first field.
+    """
+    first_tag, rest = body.split("=", 1)
+    message.setField(int(first_tag), rest[:-1] if rest.endswith(texts.SOH) else rest)
+
+
+class WireLog(fix.Log):  # type: ignore[misc]
+    """The only place where the engine shows raw text; one per session."""
+
+    def __init__(self, callbacks: Callbacks, link: Link) -> None:
+        super().__init__()
+        self._callbacks = callbacks
+        self._link = link
+
+    def clear(self) -> None:
+        """Nothing is kept here."""
+
+    def backup(self) -> None:
+        """Nothing is kept here."""
+
+    def onIncoming(self, text: str) -> None:
+        """Text read from the socket."""
+        try:
+            self._callbacks.incoming(self._link, text)
+        except BaseException as error:
+            self._callbacks.poison.set(self._link.name, "onIncoming", error)
+
+    def onOutgoing(self, text: str) -> None:
+        """Text going to the socket."""
+        try:
+            self._callbacks.outgoing(self._link, text)
+        except BaseException as error:
+            self._callbacks.poison.set(self._link.name, "onOutgoing", error)
+
+    def onEvent(self, text: str) -> None:
+        """A note of the engine."""
+        try:
+            self._callbacks.event(self._link, text)
+        except BaseException as error:
+            self._callbacks.poison.set(self._link.name, "onEvent", error)
+
+
+class EngineLog(fix.Log):  # type: ignore[misc]
+    """Notes of the engine that belong to no session: connections, strangers."""
+
+    def __init__(self, callbacks: Callbacks) -> None:
+        super().__init__()
+        self._callbacks = callbacks
+
+    def clear(self) -> None:
+        """Nothing is kept here."""
+
+    def backup(self) -> None:
+        """Nothing is kept here."""
+
+    def onIncoming(self, text: str) -> None:
+        """A stranger's message; the engine's event repeats it."""
+
+    def onOutgoing(self, text: str) -> None:
+        """Does not happen."""
+
+    def onEvent(self, text: str) -> None:
+        """A note of the engine."""
+        try:
+            self._callbacks.put(SessionEvent("", time_ns(), "event", text[:MAX_EVENT_CHARS]))
+        except BaseException as error:
+            self._callbacks.poison.set("", "onEvent", error)
+
+
+class Logs(fix.LogFactory):  # type: ignore[misc]
+    """Makes the logs, and keeps them: the engine only borrows."""
+
+    def __init__(self, callbacks: Callbacks) -> None:
+        super().__init__()
+        self._callbacks = callbacks
+        self._kept: list[Any] = []
+
+    def create(self, *session_id: Any) -> Any:
+        """A log for one session, or for the engine itself."""
+        log: Any
+        if session_id:
+            log = WireLog(self._callbacks, self._callbacks.links[session_id[0].toString()])
+        else:
+            log = EngineLog(self._callbacks)
+        # Handing over ownership takes a path in the binding that corrupts its lock.
+        log.thisown = False
+        self._kept.append(log)
+        return log
+
+    def destroy(self, log: Any) -> None:
+        """Logs live as long as the process."""

@@ -1,0 +1,121 @@
+"""Between the journal's texts and the core's values, for every counterparty.
+
+The live pump and recovery use the same :class:`Translator`, so an input means the same at both times: what a
+text becomes depends on the text, the two clock readings in the journal and the configuration only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeGuard
+
+from fixgateway.core import outputs
+from fixgateway.core.inputs import Input, NewOrder, ReplaceOrder
+from fixgateway.core.outputs import Output
+from fixgateway.wire import inward, outward
+from fixgateway.wire.message import Message, parse
+from fixgateway.wire.outward import Buildable, Built
+from fixgateway.wire.versions import Version
+
+REJECTS = frozenset({"3", "j"})
+"""Refusals of something we sent; they are never answered, by whichever side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counterparty:
+    """What translating needs to know of one session. ``role`` is ``oms`` or ``broker``."""
+
+    name: str
+    role: str
+    version: Version
+    match_keys: tuple[str, ...] = ()
+    on_behalf_of: bool = False
+
+
+class Translator:
+    """Texts to inputs, outputs to texts.
+
+    Args:
+        parties: every configured counterparty by name.
+        resolve: the decision that sent message N on a session (the journal's wire index).
+        max_queue_seconds: an order that waited longer between socket and pump is refused.
+    """
+
+    def __init__(
+        self,
+        parties: Mapping[str, Counterparty],
+        resolve: Callable[[str, int], int | None],
+        max_queue_seconds: int,
+    ) -> None:
+        self._parties = parties
+        self._resolve = resolve
+        self._max_queue_ns = max_queue_seconds * 1_000_000_000
+        self._max_queue_seconds = max_queue_seconds
+
+    def accepted(
+        self, session: str, text: str, seq: int, ts_ns: int, seen_ns: int, msg_seq_num: int, seed: str
+    ) -> tuple[Input, Message]:
+        """What an accepted message means.
+
+        Args:
+            session: who sent it. text: FIX text as read.
+            seq, ts_ns: its ``accepted`` record. seen_ns: the clock when its text was read.
+            msg_seq_num: MsgSeqNum(34). seed: hex, for a statement.
+        """
+        party = self._parties[session]
+        message = parse(text)
+        if party.role == "broker" or message.msg_type in REJECTS:
+            given: Input = inward.from_broker(
+                message, party.version, session, seq, ts_ns, msg_seq_num, self._resolve
+            )
+        else:
+            given = inward.from_oms(
+                message, party.version, party.match_keys, session, seq, ts_ns, msg_seq_num, seed
+            )
+            waited = ts_ns - seen_ns > self._max_queue_ns
+            if waited and isinstance(given, NewOrder | ReplaceOrder) and not given.defect:
+                words = f"GW-310 waited more than {self._max_queue_seconds} seconds in the gateway"
+                given = replace(given, defect=words)
+        return given, message
+
+    def refused(self, session: str, text: str, seq: int, ts_ns: int, why: str) -> tuple[Input, Message]:
+        """What a message means that the FIX engine itself refused: its raw text is all there is."""
+        message = parse(text)
+        party = self._parties[session]
+        return inward.from_refused(message, party.version, session, seq, ts_ns, why), message
+
+    def role(self, session: str) -> str:
+        """``oms`` or ``broker``."""
+        return self._parties[session].role
+
+    def build(self, output: Buildable, ts_ns: int, source: Message | None) -> Built:
+        """The FIX message of a send. ``ts_ns`` is the input's clock reading, so the text is reproducible."""
+        party = self._parties[destination(output)]
+        on_behalf_of = party.on_behalf_of
+        if isinstance(output, outputs.PassToOms):
+            on_behalf_of = self._parties[output.broker].on_behalf_of
+        return outward.build(output, party.version, ts_ns, source, on_behalf_of=on_behalf_of)
+
+
+_DESTINATION: dict[type, Callable[..., str]] = {
+    outputs.ForwardToBroker: lambda out: out.broker,
+    outputs.PassToOms: lambda out: out.oms,
+    outputs.SendReport: lambda out: out.session,
+    outputs.SendCancelReject: lambda out: out.session,
+    outputs.SendBusinessReject: lambda out: out.session,
+    outputs.SendStatementAck: lambda out: out.session,
+    outputs.SendAllocation: lambda out: out.allocation.broker,
+    outputs.SendAllocationReport: lambda out: out.session,
+    outputs.SendDontKnow: lambda out: out.session,
+}
+
+
+def is_message(output: Output) -> TypeGuard[Buildable]:
+    """Whether an output is a FIX message to send."""
+    return type(output) in _DESTINATION
+
+
+def destination(output: Buildable) -> str:
+    """The session a send goes to."""
+    return _DESTINATION[type(output)](output)

@@ -1,0 +1,269 @@
+"""The HTTP API.
+
+Handlers are plain functions: the framework runs them in its thread pool, so one that waits for the
+journal's sync does not hold up the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+import fixgateway
+from fixgateway.config import statements
+from fixgateway.config.preview import preview
+from fixgateway.core.model import Policy
+from fixgateway.errors import FixgatewayError, UsageError
+from fixgateway.web.answers import Answer, problem, problem_rows
+from fixgateway.web.guard import Guard
+from fixgateway.web.port import GatewayPort, HealthPort, OperateOutcome, Queries, Row
+
+_UNAVAILABLE = ("GW-502", "GW-503", "GW-615")
+"""Reasons that mean "not now" rather than "not so": answered with 503."""
+
+Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+MaybeText = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+SeqNum = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
+SessionAction = Literal["logout", "enable", "disable", "seq", "roll"]
+
+
+class Action(BaseModel):
+    """Who does something, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+    actor: Text
+    reason: MaybeText = ""
+
+
+class Switch(Action):
+    """Halting or resuming orders: why is not optional."""
+
+    target: Text
+    reason: Text
+
+
+class SessionChange(Action):
+    """A session action; the numbers belong to ``seq``."""
+
+    next_sender: SeqNum | None = None
+    next_target: SeqNum | None = None
+
+
+def create_app(
+    gateway: GatewayPort,
+    health: HealthPort,
+    metrics_text: Callable[[], bytes],
+    queries: Queries,
+    policy: Policy | None = None,
+    allowed_hosts: Iterable[str] = (),
+    clock_ns: Callable[[], int] = time.monotonic_ns,
+) -> FastAPI:
+    """The app.
+
+    Args:
+        gateway: the running gateway.
+        health: what /healthz and /readyz ask.
+        metrics_text: the Prometheus text of /metrics.
+        queries: reads of the database.
+        policy: terms a previewed statement does not name.
+        allowed_hosts: names accepted in Host besides loopback ones.
+        clock_ns: the clock ``health.live`` is asked with.
+    """
+    app = FastAPI(title="fixgateway", version=fixgateway.__version__, docs_url=None, redoc_url=None,
+                  openapi_url="/api/openapi.json", default_response_class=Answer)  # fmt: skip
+    app.add_middleware(Guard, allowed_hosts=allowed_hosts, max_body_bytes=statements.MAX_FILE_BYTES)
+    _add_errors(app)
+    _add_statements(app, gateway, queries, policy)
+    _add_reads(app, gateway, queries)
+    _add_operations(app, gateway)
+    _add_health(app, health, metrics_text, clock_ns)
+    return app
+
+
+# ---------------------------------------------------------------- statements
+
+
+async def _source(request: Request) -> statements.Source:
+    """The statement in the body, JSON or CSV by content type."""
+    suffix = ".csv" if request.headers.get("content-type", "").startswith("text/csv") else ".json"
+    return statements.parse(await request.body(), suffix, "body")
+
+
+Source = Annotated[statements.Source, Depends(_source)]
+Actor = Annotated[str, Header(alias="X-Actor", min_length=1, max_length=64, pattern=r"^[ -~]+$")]
+Door = Annotated[Literal["http", "cli"], Header(alias="X-Door")]
+
+
+def _add_statements(app: FastAPI, gateway: GatewayPort, queries: Queries, policy: Policy | None) -> None:
+    @app.post("/api/statements")
+    def submit(source: Source, x_actor: Actor = "http", x_door: Door = "http") -> Response:
+        """Register a statement; answered when it is durable."""
+        outcome = gateway.submit_statement(source.for_submission(), x_door, x_actor)
+        if outcome.registered:
+            return Answer(asdict(outcome), status_code=HTTPStatus.CREATED)
+        unavailable = any(item.reason in _UNAVAILABLE for item in outcome.problems)
+        status = HTTPStatus.SERVICE_UNAVAILABLE if unavailable else HTTPStatus.UNPROCESSABLE_ENTITY
+        detail = f"statement {outcome.statement_id} is refused"
+        return problem(status, detail, problem_rows(outcome.problems), registered=False,
+                       statement_id=outcome.statement_id, seq=outcome.seq)  # fmt: skip
+
+    @app.post("/api/statements/preview")
+    def split(source: Source, filled: str, price: str = "") -> Response:
+        """Split a statement for any fill; nothing is registered."""
+        return Answer(preview(source, filled, price, policy).document())
+
+    @app.get("/api/statements")
+    def list_statements() -> Response:
+        """The registered statements."""
+        return Answer(list(queries.statements()))
+
+    @app.get("/api/statements/{statement_id}")
+    def show_statement(statement_id: str) -> Response:
+        """One statement with its lines."""
+        return _found(queries.statement, statement_id)
+
+    @app.post("/api/statements/{statement_id}/{action}")
+    def end_statement(statement_id: str, action: Literal["cancel", "close"], by: Action) -> Response:
+        """Cancel a statement without orders, or close one with."""
+        return _operated(gateway.operate(by.actor, action, statement_id, by.reason))
+
+
+# ---------------------------------------------------------------- reads
+
+
+def _add_reads(app: FastAPI, gateway: GatewayPort, queries: Queries) -> None:
+    @app.get("/api/status")
+    def status() -> Response:
+        """The gateway at a glance."""
+        return Answer(gateway.status())
+
+    @app.get("/api/orders")
+    def orders() -> Response:
+        """The orders."""
+        return Answer(list(queries.orders()))
+
+    @app.get("/api/allocations")
+    def allocations() -> Response:
+        """The allocations."""
+        return Answer(list(queries.allocations()))
+
+    @app.get("/api/allocations/{alloc_id}")
+    def explain(alloc_id: str) -> Response:
+        """One allocation with the arithmetic of every account."""
+        return _found(queries.allocation, alloc_id)
+
+    @app.get("/api/trace/{any_id}")
+    def trace(any_id: str) -> Response:
+        """One timeline for an order, statement or allocation."""
+        return _found(queries.trace, any_id)
+
+
+# ---------------------------------------------------------------- operations
+
+
+def _add_operations(app: FastAPI, gateway: GatewayPort) -> None:
+    @app.get("/api/sessions")
+    def sessions() -> Response:
+        """The FIX sessions."""
+        return Answer(list(gateway.sessions()))
+
+    @app.post("/api/sessions/{name}/{action}")
+    def session_action(name: str, action: SessionAction, change: SessionChange) -> Response:
+        """Log out, enable, disable, set sequence numbers, or start both at 1."""
+        numbers = (change.next_sender, change.next_target)
+        if (action == "seq") == (numbers == (None, None)):
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY,
+                           "next_sender and next_target belong to seq, which needs at least one")  # fmt: skip
+        if name not in {row["name"] for row in gateway.sessions()}:
+            return problem(HTTPStatus.NOT_FOUND, f"no session {name}")
+        return _operated(gateway.session_action(name, action, *numbers, change.actor))
+
+    @app.post("/api/orders/{action}")
+    def switch(action: Literal["halt", "resume"], by: Switch) -> Response:
+        """Halt or resume new orders of all or one counterparty; cancels and fills always flow."""
+        return _operated(gateway.operate(by.actor, action, by.target, by.reason))
+
+
+def _operated(outcome: OperateOutcome) -> Response:
+    if outcome.done:
+        return Answer(asdict(outcome))
+    return problem(HTTPStatus.CONFLICT, outcome.text, seq=outcome.seq)
+
+
+def _found(read: Callable[[str], Row], wanted: str) -> Response:
+    """What a read gives for an id, 404 for an unknown one."""
+    try:
+        return Answer(read(wanted))
+    except UsageError as error:
+        return problem(HTTPStatus.NOT_FOUND, str(error))
+
+
+# ---------------------------------------------------------------- health and errors
+
+
+def _add_health(
+    app: FastAPI, health: HealthPort, metrics_text: Callable[[], bytes], clock_ns: Callable[[], int]
+) -> None:
+    @app.get("/healthz")
+    def healthz() -> Response:
+        """200 while the pump runs."""
+        return _line(*health.live(clock_ns()))
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        """200 while orders can flow; else one line that says why not."""
+        return _line(*health.ready())
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        """Prometheus text."""
+        return Response(metrics_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _line(good: bool, text: str) -> PlainTextResponse:
+    return PlainTextResponse(f"{text}\n", HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error leaves as problem+json."""
+
+    @app.exception_handler(UsageError)
+    def wrong_usage(_: Request, error: UsageError) -> Response:
+        return problem(HTTPStatus.BAD_REQUEST, str(error))
+
+    @app.exception_handler(FixgatewayError)
+    def not_now(_: Request, error: FixgatewayError) -> Response:
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+    @app.exception_handler(TimeoutError)
+    def too_slow(_: Request, error: TimeoutError) -> Response:
+        detail = f"{error or 'the gateway did not answer in time'}; the outcome is unknown, ask before repeating"
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+
+    @app.exception_handler(RequestValidationError)
+    def wrong_form(_: Request, error: RequestValidationError) -> Response:
+        rows = [
+            {"row": 0, "field": ".".join(str(part) for part in item["loc"][1:]), "reason": "", "text": item["msg"]}
+            for item in error.errors()
+        ]
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request does not have the form it needs", rows)
+
+    @app.exception_handler(HTTPException)
+    def http_error(_: Request, error: HTTPException) -> Response:
+        answer = problem(HTTPStatus(error.status_code), str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(Exception)
+    def our_bug(_: Request, error: Exception) -> Response:
+        detail = f"{type(error).__name__} in the gateway; the log has the rest"
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)

@@ -1,0 +1,90 @@
+"""What the web room needs of the others, as types; the composition hands in the real things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fixgateway.core.model import Draft
+from fixgateway.core.outputs import Problem
+
+Row = Mapping[str, Any]
+"""One row for a reader: JSON values, quantities and prices as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a submitted statement, durable when given.
+
+    ``seq`` is the journal sequence of the input that decided it.
+    """
+
+    registered: bool
+    statement_id: str
+    problems: tuple[Problem, ...] = ()
+    seed_commitment: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OperateOutcome:
+    """What became of an operator's action; ``text`` says why not when it was not done."""
+
+    done: bool
+    text: str = ""
+    seq: int = 0
+
+
+class GatewayPort(Protocol):
+    """The running gateway. Every method may block and may raise FixgatewayError with words for the caller."""
+
+    def submit_statement(self, draft: Draft, door: str, actor: str) -> Outcome:
+        """Register a statement; returns when the decision is durable. ``door`` is ``http`` or ``cli``."""
+        ...
+
+    def operate(self, actor: str, action: str, target: str, reason: str) -> OperateOutcome:
+        """``halt`` or ``resume`` orders (``target`` all or a name), ``close`` or ``cancel`` a statement."""
+        ...
+
+    def sessions(self) -> Sequence[Row]:
+        """Rows of name, role, up, enabled, next_sender, next_target, address."""
+        ...
+
+    def session_action(
+        self, name: str, action: str, next_sender: int | None, next_target: int | None, actor: str
+    ) -> OperateOutcome:
+        """``logout``, ``enable``, ``disable``, ``seq`` (set the numbers given) or ``roll`` (both to 1)."""
+        ...
+
+    def status(self) -> Row:
+        """The gateway at a glance."""
+        ...
+
+
+class HealthPort(Protocol):
+    """Health, as the monitor room answers it."""
+
+    def live(self, now_ns: int) -> tuple[bool, str]:
+        """Whether the pump runs, and one line; ``now_ns`` is ``time.monotonic_ns()``."""
+        ...
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether orders can flow, and one line that says why not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Reads of the database, each with a limit of its own.
+
+    ``statement``, ``trace`` (one timeline for an order, statement or allocation) and ``allocation`` (with
+    the arithmetic of every account) raise UsageError for an unknown id.
+    """
+
+    statements: Callable[[], Sequence[Row]]
+    statement: Callable[[str], Row]
+    orders: Callable[[], Sequence[Row]]
+    allocations: Callable[[], Sequence[Row]]
+    allocation: Callable[[str], Row]
+    trace: Callable[[str], Row]

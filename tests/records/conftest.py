@@ -1,0 +1,181 @@
+"""Databases to project into, and days to project."""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from worlds import ACCOUNTS, SETUP, World, draft, one
+
+from fixgateway.core.inputs import Configure, ExecKind
+from fixgateway.core.model import Account
+from fixgateway.core.outputs import Output, SendAllocation
+from fixgateway.journal.codec import encode_outputs
+from fixgateway.journal.records import Kind, Record
+from fixgateway.journal.segments import Writer
+from fixgateway.records.database import connect, create_schema
+
+Entry = tuple[Kind, str, int, bytes]
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A PostgreSQL server of our own, started once for the session."""
+    pgserver = pytest.importorskip("pgserver")
+    with tempfile.TemporaryDirectory(prefix="fgpg") as directory, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        os.chmod(directory, 0o777)  # the server refuses to run as root and takes another user
+        try:
+            server = pgserver.get_server(Path(directory) / "data")
+        except Exception as error:
+            pytest.skip(f"pgserver cannot run a PostgreSQL server here: {error!r}")
+        try:
+            yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture
+def new_postgresql(postgresql_url: str) -> Iterator[Callable[[], str]]:
+    """Makes URLs of fresh, empty databases on the session's server."""
+    admin = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
+
+    def make() -> str:
+        name = f"t{uuid4().hex}"
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"))
+        return admin.url.set(database=name).render_as_string(hide_password=False)
+
+    yield make
+    admin.dispose()
+
+
+@pytest.fixture
+def new_sqlite(tmp_path: Path) -> Callable[[], str]:
+    return lambda: f"sqlite:///{tmp_path / uuid4().hex}.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Makes URLs of fresh databases, once for each kind of database."""
+    make: Callable[[], str] = request.getfixturevalue(f"new_{request.param}")
+    return make
+
+
+@pytest.fixture
+def new_engine(new_url: Callable[[], str], tmp_path: Path) -> Iterator[Callable[[], Engine]]:
+    """Makes fresh databases with the tables in them."""
+    engines: list[Engine] = []
+
+    def make() -> Engine:
+        engine = connect(new_url(), tmp_path)
+        engines.append(engine)
+        create_schema(engine)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.dispose()
+
+
+class Journaled(World):
+    """A world whose inputs are numbered as in a journal: after each comes its decision, or an event."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        super().__init__()
+
+    def give(self, kind: type, **fields: Any) -> tuple[Output, ...]:
+        return self._journaled(super().give(kind, **fields))
+
+    def _again(self, given: Any) -> tuple[Output, ...]:
+        return self._journaled(super()._again(given))
+
+    def _journaled(self, decided: tuple[Output, ...]) -> tuple[Output, ...]:
+        given = self.inputs[-1]
+        session = getattr(given, "session", "")
+        ts_ns = given.ts_ns + 1_795_446_000_000_000_000
+        self.entries.append((Kind.CONTROL, session, ts_ns, b"an input"))
+        if decided:
+            self.entries.append((Kind.DECISION, session, ts_ns, encode_outputs(given.seq, decided)))
+        else:
+            self.entries.append((Kind.EVENT, session, ts_ns, b"an event"))
+        self.seq += 1
+        return decided
+
+
+@pytest.fixture(scope="session")
+def day_entries() -> list[Entry]:
+    """The journal of a day with everything: refusals, replace, cancel, bust after the allocation, halts."""
+    world = Journaled()
+    world.order("C0", statement="S-9")
+    world.submit()
+    world.submit(draft("S-BAD", lines=(("CLIENT-A", "10"), ("NOBODY", "x")), total="99"))
+    world.submit(draft("S-2", recommended_by="", oms="OMS1"), session="")
+    world.submit(draft("S-3", lines=(("CLIENT-A", "3"), ("CLIENT-B", "3"), ("PROP", "1"))))
+    world.submit(
+        draft("S-3", lines=(("CLIENT-A", "4"), ("PROP", "1"))), alloc_trans_type="1", ref_statement_id="S-3"
+    )
+    world.order()
+    world.order()  # the same ClOrdID again
+    world.execution(ExecKind.NEW, order_id="B-1")
+    for number, px in enumerate(("99.90", "100", "100.10")):
+        world.fill("10000", px, exec_id=f"F{number}")
+    world.fill("10000", "100", exec_id="F1")  # the same execution again
+    world.fill("5", "7", "NEVER-SENT", exec_id="U1")
+    world.replace("C2", "C1", "40000")
+    world.cancel_reject("C2", "C1")
+    world.replace("C3", "C9", "40000")
+    world.cancel("C4", "C1")
+    done = world.execution(ExecKind.CANCELLED, "C4", orig_cl_ord_id="C1", order_id="B-1")
+    alloc_id = one(done, SendAllocation).allocation.alloc_id
+    world.ack(alloc_id, "received")
+    world.ack(alloc_id)
+    world.execution(ExecKind.BUST, exec_id="F9", exec_ref_id="F2", order_id="B-1")
+    world.ack("NO-SUCH-ALLOCATION")
+    world.order("C5", "5", "S-3")
+    world.not_sent(world.seq - 1)
+    world.order("C6", "4", "S-3")
+    world.refused_by_broker(world.seq - 1)
+    world.order("C7\udcff\0", "1e5", "S-3")
+    world.order("L" * 5000, "1", "S-3", symbol="ABC")
+    world.status("C1")
+    world.unsupported("AB")
+    world.operate("halt")
+    world.order("C8", "1", "S-3")
+    world.operate("resume")
+    world.operate("cancel", "S-2")
+    world.order("C9", "1", "S-3")
+    world.tick(seconds=120)  # BRK1 has not answered C9
+    changed = (*(replace(a, status="closed") if a.account == "X1" else a for a in ACCOUNTS if a.account != "X2"),
+               Account("NEW", "new", "client", "performance", "S", "active", fee_rate="0.2"))  # fmt: skip
+    world.give(Configure, setup=replace(SETUP, accounts=changed))
+    world.give(Configure, setup=replace(SETUP, policy=replace(SETUP.policy, version="2", lot=Decimal(100))))
+    return world.entries
+
+
+@pytest.fixture(scope="session")
+def day(day_entries: list[Entry]) -> list[Record]:
+    """A day's journal, in memory."""
+    return [
+        Record(seq, ts_ns, kind, session, payload)
+        for seq, (kind, session, ts_ns, payload) in enumerate(day_entries, 1)
+    ]
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, day_entries: list[Entry]) -> Path:
+    """A gateway's data directory with the day in its journal."""
+    directory = tmp_path / "var"
+    with Writer(directory / "journal") as writer:
+        for kind, session, ts_ns, payload in day_entries:
+            writer.append(kind, session, ts_ns, payload)
+        writer.sync()
+    return directory
