@@ -121,6 +121,7 @@ class Gateway:
         self._lock_fd = -1
         self._log = configure(settings.log.level)
         names = [party.comp_id for party in (*settings.oms, *settings.broker)]
+        self._decision_log = DecisionLog(self._log, settings.log.level)
         self._metrics = Metrics(fixgateway.__version__, names)
         self._health = Health(["journal", *(f"broker {x.comp_id}" for x in settings.broker)])
 
@@ -208,7 +209,7 @@ class Gateway:
             metrics=self._metrics,
             health=self._health,
             log=self._log,
-            decision_log=DecisionLog(self._log, self.settings.log.level),
+            decision_log=self._decision_log,
             synced=self._synced,
             fail=self._fail,
             batch_messages=self.settings.limits.batch_messages,
@@ -240,9 +241,10 @@ class Gateway:
 
     def _watch_records(self) -> None:
         """The projector's lag as a metric; the database is not part of readiness."""
-        said = ""
+        said, skipped = "", 0
         while not self._stop_threads.wait(1.0):
-            self._metrics.records(self._projector.lag)
+            self._metrics.records(self._projector.lag, self._projector.skipped - skipped)
+            skipped = self._projector.skipped
             if self._projector.error != said:
                 said = self._projector.error
                 self._log.warning("records.behind" if said else "records.recovered", error=said)
@@ -319,6 +321,7 @@ class Gateway:
             time.sleep(0.02)
         self._stop_threads.set()
         self._http.stop()
+        self._decision_log.flush()
         self._log.info("gateway.stopped", journal_records=self._writer.synced_seq)
         _leave(EXIT_FAILED if failed else 0)
 

@@ -48,7 +48,7 @@ class Leg(fix.Application):  # type: ignore[misc]
         self._other = other
         self._kept: dict[tuple[str, str], fix.Message] = {}
 
-    def fromApp(self, message: fix.Message, session_id: fix.SessionID) -> None:  # noqa: N802
+    def fromApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """One parsed message from the engine: cut out the body, set it into a kept message, send."""
         raw = message.toString()
         msg_type = raw[raw.index("\x0135=") + 4 :].partition("\x01")[0]
@@ -63,15 +63,15 @@ class Leg(fix.Application):  # type: ignore[misc]
         kept.setField(int(first), rest)
         fix.Session.sendToTarget(kept, self._other)
 
-    def onCreate(self, session_id: fix.SessionID) -> None:  # noqa: D102, N802
+    def onCreate(self, session_id: fix.SessionID) -> None:  # noqa: D102
         pass
 
-    onLogon = onLogout = onCreate  # noqa: N815
+    onLogon = onLogout = onCreate
 
-    def toAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:  # noqa: D102, N802
+    def toAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:  # noqa: D102
         pass
 
-    toApp = fromAdmin = toAdmin  # noqa: N815
+    toApp = fromAdmin = toAdmin
 
 
 def run_loop(engine: fix.SocketAcceptor | fix.SocketInitiator) -> None:

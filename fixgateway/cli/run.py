@@ -12,4 +12,4 @@ def run(config: str) -> int:
     from fixgateway.config import settings
     from fixgateway.gateway import run as run_gateway
 
-    return run_gateway(settings.load(config))
+    return run_gateway(settings.load(config), lambda line: click.echo(line, err=True))

@@ -10,7 +10,21 @@ from fixgateway.cli.client import Client, gateway_options, quote
 from fixgateway.cli.output import as_json as json_option
 from fixgateway.cli.output import cell, print_json, print_table
 
-_HIDDEN = {"what", "journal_seq", "position", "input_seq", "ts_ns", "time", "lines"}
+_FIELDS: dict[str, tuple[str, ...]] = {
+    "statement registered": ("oms", "side", "total", "symbol", "trade_date", "actor", "seed_commitment"),
+    "statement refused": ("actor", "door"),
+    "statement allocated": ("filled", "unallocated", "avg_px", "seed"),
+    "statement closed": ("actor",),
+    "allocation sent": ("alloc_id", "broker", "quantity", "avg_px"),
+    "allocation answered": ("alloc_id", "broker", "status", "reject_code", "text"),
+    "allocation reported": ("alloc_id", "session", "form"),
+    "order": ("cl_ord_id", "oms", "broker", "side", "order_qty", "symbol", "text"),
+    "execution": ("broker", "exec_id", "last_qty", "last_px"),
+    "exception": ("subject", "reason", "text"),
+    "alert": ("subject", "severity", "reason", "text"),
+}
+"""What is shown of an entry, by the beginning of its ``what``; ``--json`` gives everything."""
+_OTHERS = ("cl_ord_id", "orig_cl_ord_id", "quantity", "text")
 
 
 @click.command()
@@ -31,8 +45,9 @@ def trace(id_: str, url: str | None, config: str | None, as_json: bool) -> int:
 
 
 def _details(event: dict[str, Any]) -> str:
-    """What else an entry says, as ``name=value``."""
-    shown = {
-        name: cell(value) for name, value in event.items() if name not in _HIDDEN and not isinstance(value, dict)
-    }
-    return " ".join(f"{name}={text}" for name, text in shown.items() if text)
+    """What an entry is about, as ``name=value``, then its accounts and quantities."""
+    names = next((names for what, names in _FIELDS.items() if event["what"].startswith(what)), _OTHERS)
+    words = [f"{name}={text}" for name in names if (text := cell(event.get(name)))]
+    lines = [f"{line['account']} {line['quantity']}" for line in event.get("lines", []) if "account" in line]
+    problems = [line["text"] for line in event.get("lines", []) if "reason" in line]
+    return " ".join(words) + "".join(f"; {text}" for text in lines + problems)

@@ -151,6 +151,9 @@ def _cross_checks(file: str, raw: dict[str, Any], lists: dict[str, list[Session 
     found = list(_name_checks(file, raw))
     brokers = {x.comp_id for x in lists["broker"] if x}
     complete = bool(lists["broker"]) and None not in lists["broker"]
+    for session in (*lists["oms"], *lists["broker"]):
+        if session:
+            found += _schedule_checks(file, "oms" if isinstance(session, Oms) else "broker", session)
     for oms in lists["oms"]:
         if isinstance(oms, Oms):
             found += _oms_checks(file, oms, brokers if complete else None)
@@ -184,6 +187,16 @@ def _name_checks(file: str, raw: dict[str, Any]) -> Iterator[Problem]:
                 "give every counterparty its own comp_id",
             )
         first.setdefault(folded, key)
+
+
+def _schedule_checks(file: str, kind: str, session: Session) -> Iterator[Problem]:
+    """A schedule has two different times or none."""
+    where, start, end = f"{kind}[{session.comp_id}]", session.start_time, session.end_time
+    if (start is None) != (end is None):
+        missing = "start_time" if start is None else "end_time"
+        yield Problem(file, f"{where}.{missing}", "is missing", "give both start_time and end_time, or none")
+    elif start is not None and start == end:
+        yield Problem(file, f"{where}.end_time", "equals start_time", "leave both out for round the clock")
 
 
 def _oms_checks(file: str, oms: Oms, brokers: set[str] | None) -> Iterator[Problem]:

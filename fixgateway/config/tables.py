@@ -35,9 +35,9 @@ def _loopback(host: str) -> str:
     return host
 
 
-def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+def _addresses(values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
-        ipaddress.ip_network(value, strict=False)
+        ipaddress.ip_address(value)
     return values
 
 
@@ -188,13 +188,12 @@ class Session(Table):
     heart_bt_int: int = setting(
         30, "heartbeat interval in seconds, HeartBtInt(108)", f"{_SECONDS} from 1 to 3600", ge=1, le=3600
     )
-    start_time: str = setting(
-        "00:00:00",
-        "start of the session in its time zone; equal to end_time: 24 hours",
-        'a time "HH:MM:SS"',
-        pattern=_TIME,
+    start_time: str | None = setting(
+        None, "daily start of the session; none: round the clock", 'a time "HH:MM:SS"', pattern=_TIME
     )
-    end_time: str = setting("00:00:00", "end of the session in its time zone", 'a time "HH:MM:SS"', pattern=_TIME)
+    end_time: str | None = setting(
+        None, "daily end of the session; none: round the clock", 'a time "HH:MM:SS"', pattern=_TIME
+    )
     timezone: TimeZone = setting(
         "UTC", "time zone of start_time and end_time", 'an IANA time zone such as "America/New_York"'
     )
@@ -224,10 +223,10 @@ class Oms(Session):
     pass_allocation_ack: bool = setting(
         False, "pass the broker's P for the gateway's allocation on to the OMS", "true or false"
     )
-    allowed_addresses: Annotated[Words, AfterValidator(_networks)] = setting(
+    allowed_addresses: Annotated[Words, AfterValidator(_addresses)] = setting(
         (),
-        "addresses or networks this OMS may connect from; empty: any",
-        'a list of addresses or networks, for example ["10.0.0.0/24"]',
+        "addresses this OMS may connect from; empty: any (looked at after the logon: no firewall)",
+        'a list of IP addresses, for example ["10.0.0.7"]',
     )
 
 
@@ -236,9 +235,7 @@ class Broker(Session):
 
     host: str = setting(REQUIRED, "where the broker listens", "an IP address or host name", pattern=_HOST)
     port: int = setting(REQUIRED, "where the broker listens", "a number from 1 to 65535", ge=1, le=65535)
-    profile: str = setting(
-        "default", "the broker's dialect", "the name of a profile", pattern=r"^[a-z0-9][a-z0-9-]{0,63}$"
-    )
+    profile: Literal["default"] = setting("default", "the broker's dialect", '"default"')
     reconnect_seconds: int = setting(
         5, "wait between two attempts to connect", f"{_SECONDS} from 1 to 3600", ge=1, le=3600
     )

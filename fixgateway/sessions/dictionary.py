@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fixgateway.errors import ConfigError
+from fixgateway.sessions.texts import HEADER_TAGS, TRAILER_TAGS
 
 SESSION_FIELDS = frozenset(
     {"BeginSeqNo", "EndSeqNo", "NewSeqNo", "MsgSeqNum", "NextExpectedMsgSeqNum", "HeartBtInt"}
@@ -31,6 +32,15 @@ DEMANDED = {
 }
 """Fields still required, by place: header, or the MsgType. Without one of them the engine would drop the
 connection (or do nothing at all) instead of answering with a Reject."""
+
+WIDE_GROUPS = frozenset(["NoAllocs", "NoOrders", "NoExecs"])
+"""Groups that take every field of the body. A field the dictionary does not expect in a group ends it there, and
+the rest of the entries then look like repeated fields, which the engine refuses. That a wide group also swallows
+what follows it does no harm: nobody reads the parsed body."""
+
+USER_TAGS = range(5_000, 10_000)
+"""User-defined tags known to wide groups; about 2 MB a session. A tag above 9999 in the middle of a group of three
+entries or more still gets the message refused."""
 
 DATA_TYPES = frozenset(["DATA"])
 """Kept: raw data may contain the field separator."""
@@ -70,6 +80,7 @@ def write_dictionaries(names: Iterable[str], target: Path, source: Path | None =
         except (OSError, ElementTree.ParseError) as error:
             raise ConfigError(f"cannot read FIX dictionary {path}: {error}; reinstall quickfix") from error
         relax(root)
+        widen(root)
         unfinished = target / f".{name}.xml.{os.getpid()}"
         ElementTree.ElementTree(root).write(unfinished, encoding="UTF-8", xml_declaration=True)
         unfinished.replace(target / f"{name}.xml")
@@ -87,6 +98,27 @@ def relax(root: ElementTree.Element) -> None:
         for element in section.iter():
             if "required" in element.attrib:
                 element.set("required", "Y" if element.get("name") in demanded else "N")
+
+
+def widen(root: ElementTree.Element) -> None:
+    """Let :data:`WIDE_GROUPS` take every field but those of header and trailer, in place."""
+    fields = root.find("fields")
+    groups = [group for group in root.iter("group") if group.get("name") in WIDE_GROUPS]
+    if fields is None or not groups:
+        return
+    known = {definition.get("number") for definition in fields}
+    for tag in USER_TAGS:
+        if str(tag) not in known:
+            ElementTree.SubElement(fields, "field", number=str(tag), name=f"UserTag{tag}", type="STRING")
+    components = root.find("components")
+    if components is None:
+        components = ElementTree.SubElement(root, "components")
+    anything = ElementTree.SubElement(components, "component", name="AnyField")
+    for definition in fields:
+        if int(definition.get("number", "0")) not in HEADER_TAGS | TRAILER_TAGS:
+            ElementTree.SubElement(anything, "field", name=definition.get("name", ""), required="N")
+    for group in groups:
+        ElementTree.SubElement(group, "component", name="AnyField", required="N")
 
 
 def _sections(root: ElementTree.Element) -> Iterable[tuple[str, ElementTree.Element]]:

@@ -12,6 +12,8 @@ HEADER_TAGS = frozenset(
 )
 """Tags the engine writes before the body (StandardHeader of FIX 4.2 to FIXT.1.1)."""
 
+TRAILER_TAGS = frozenset({93, 89, 10})
+
 _DATA_LENGTHS = {
     tag: tag - 1 for tag in (91, 96, 213, 349, 351, 353, 355, 357, 359, 361, 363, 365, 446, 619, 622)
 } | {89: 93}

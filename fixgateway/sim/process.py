@@ -114,12 +114,11 @@ def write_files(
     """Write gateway.toml, policy.toml and accounts.csv for OMS1 and a broker BRK1 on ``broker_port``."""
     files = GatewayFiles(directory, free_port(), free_port())
     directory.mkdir(parents=True, exist_ok=True)
-    files.config.write_text(
-        GATEWAY.format(
-            fix_port=files.fix_port, http_port=files.http_port, broker_port=broker_port, sync=sync,
-            max_unacked_orders=max_unacked_orders, max_unacked_seconds=max_unacked_seconds,
-        )  # fmt: skip
-    )
+    text = GATEWAY.format(
+        fix_port=files.fix_port, http_port=files.http_port, broker_port=broker_port, sync=sync,
+        max_unacked_orders=max_unacked_orders, max_unacked_seconds=max_unacked_seconds,
+    )  # fmt: skip
+    files.config.write_text(text)
     (directory / "policy.toml").write_text(POLICY)
     (directory / "accounts.csv").write_text(ACCOUNTS)
     return files

@@ -1,7 +1,7 @@
 """The text check: what no order may contain, because the body goes to the broker byte for byte.
 
-A header tag inside the body, a tag twice, a count that lies, data that hides fields: a receiver might read such a
-message in another way than the gate did. Only messages that can raise an exposure are refused for it; fills and
+A header tag inside the body, a tag twice, a count that lies, data that hides fields: a receiver might read such
+a message in another way than the gate did. Only messages that can raise an exposure are refused for it; fills and
 answers are flagged and passed on.
 """
 
@@ -54,7 +54,7 @@ def _defects(message: Message, dictionary: Dictionary, kind: MessageType, found:
             yield f"GW-304 tag {tag} of the header or trailer stands in the body"
         elif not value:
             yield f"GW-309 tag {tag} has no value"
-    yield from _data_defects(message, dictionary)
+    yield from data_defects(message, dictionary)
     for tag, value in message.pairs:
         if tag in data_tags:
             # A receiver that cuts at every separator would see fields here that the gate did not.
@@ -73,8 +73,8 @@ def _defects(message: Message, dictionary: Dictionary, kind: MessageType, found:
                 yield f"GW-307 tag {tag} stands outside its group {ALLOC_COUNT}"
 
 
-def _data_defects(message: Message, dictionary: Dictionary) -> Iterator[str]:
-    """Lengths without data, data without length, lengths that differ."""
+def data_defects(message: Message, dictionary: Dictionary) -> Iterator[str]:
+    """Lengths without data, data without length, lengths that differ; each a code, a blank, and words."""
     expected, length = "", ""
     data_tags = frozenset(dictionary.data_of.values())
     for tag, value in message.pairs:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
+from itertools import islice
 
 from fixgateway.core import inputs
 from fixgateway.core.inputs import Input
@@ -17,7 +18,7 @@ from fixgateway.core.model import Draft, DraftLine
 from fixgateway.errors import ConfigError
 from fixgateway.wire import check, dictionary
 from fixgateway.wire.groups import Entry, Layout, layout
-from fixgateway.wire.message import Message, intact
+from fixgateway.wire.message import DATA_OF, Message, intact
 from fixgateway.wire.values import clean_text, is_clean, iso_date, lenient_decimal, utc_ns
 from fixgateway.wire.versions import SIDE_OF, Version, exec_kind
 
@@ -35,6 +36,7 @@ _PLACER_ROLES = ("11", "12", "36")
 _RECOMMENDER_ROLES = ("122", "9")
 """PartyRole(452): investment decision maker, fund manager."""
 
+_DATA_TAGS = frozenset(DATA_OF) | frozenset(DATA_OF.values())
 _NUMBERS = (
     # tag, name, may it be negative: spreads and some futures trade below zero, quantities never are
     ("32", "LastQty", False), ("31", "LastPx", True), ("14", "CumQty", False), ("151", "LeavesQty", False),
@@ -361,6 +363,9 @@ def _execution(
     defects: list[str] = []
     if fields is not message.fields:
         defects.append("control characters or bytes that are not UTF-8; each is passed on as ?")
+    if not _DATA_TAGS.isdisjoint(fields):
+        wrong = check.data_defects(message, dictionary.load(version.begin_string))
+        defects += [text.split(" ", 1)[1] for text in islice(wrong, 1)]
     last_qty, last_px, cum_qty, leaves_qty, avg_px, order_qty = [
         _number(text, tag, name, signed, defects) if (text := get(tag, "")) else None
         for tag, name, signed in _NUMBERS
@@ -407,10 +412,11 @@ def _number(text: str, tag: str, name: str, signed: bool, defects: list[str]) ->
 
 
 def _cleaned(message: Message) -> dict[str, str]:
-    """The body's fields, printable: the same dict when there was nothing to clean."""
+    """The body's fields, printable (data aside, which no input uses): the same dict when all were."""
     if message.cut_at_soh and is_clean(message.body):
         return message.fields
-    return {tag: clean_text(value) for tag, value in message.fields.items()}
+    cleaned = {tag: value if tag in _DATA_TAGS else clean_text(value) for tag, value in message.fields.items()}
+    return message.fields if cleaned == message.fields else cleaned
 
 
 def _header_value(header: Mapping[str, str], tag: str) -> str:

@@ -24,7 +24,7 @@ from fixgateway.core.outputs import (
     SendStatementAck,
 )
 from fixgateway.errors import WireError
-from fixgateway.wire.message import HEADER_TAGS, TRAILER_TAGS, Message, Pair, join
+from fixgateway.wire.message import DATA_OF, HEADER_TAGS, SOH, TRAILER_TAGS, Message, Pair, join
 from fixgateway.wire.routing import HeaderFields, to_broker, to_oms
 from fixgateway.wire.values import (
     clean_body,
@@ -53,6 +53,8 @@ NONE = "NONE"
 """OrderID(37) of an order the gateway does not know, and any other required id that is not there."""
 ALLOC_REPORT_TYPE = "3"
 """AllocReportType(794): calculated from a preliminary instruction, which is what the statement was."""
+_LENGTH_OF = {data: length for length, data in DATA_OF.items()}
+_DATA_TAGS = frozenset(_LENGTH_OF)
 _ECHOED = ("1", "55", "48", "22", "40", "44")
 
 
@@ -112,25 +114,50 @@ def _forwarded(output: ForwardToBroker | PassToOms, source: Message, on_behalf_o
 
 
 def _passable(source: Message) -> str:
-    """A broker's body as the engine can send it.
+    """A broker's body as the engine can send and resend it; nearly always the body itself.
 
-    NUL and bytes that are not UTF-8 become ``?``, one for one. The engine takes the body as the value of its
+    NUL, bytes that are not UTF-8 and a SOH inside a text become ``?``, one for one; a data field gets its true
+    length, because the engine cannot resend one that lies. The engine takes the body as the value of its
     first field, so a plain tag must come first: the first plain field is moved there when one does not.
     """
     body = clean_body(source.body)
-    if _plain_tag(body.partition("=")[0]):
+    first_is_plain = _plain_tag(body.partition("=")[0])
+    if first_is_plain and source.cut_at_soh and _DATA_TAGS.isdisjoint(source.fields):
         return body
-    pairs = [(tag, clean_body(value)) for tag, value in source.pairs]
-    first = next((index for index, (tag, _) in enumerate(pairs) if _plain_tag(tag)), None)
-    if first is None:
+    pairs = _with_true_lengths([(clean_body(tag), _sendable(tag, value)) for tag, value in source.pairs])
+    if first_is_plain:
+        return join(pairs)
+    first = next((index for index, (tag, _) in enumerate(pairs) if _plain_tag(tag) and tag not in DATA_OF), -1)
+    if first < 0:
         return _text([("58", "the broker's message had no readable field")])
     return join([pairs[first], *pairs[:first], *pairs[first + 1 :]])
+
+
+def _sendable(tag: str, value: str) -> str:
+    """A value without what the engine cannot carry; a SOH that ends no field is one such thing, except in data."""
+    value = clean_body(value)
+    return value if tag in _DATA_TAGS else value.replace(SOH, "?")
+
+
+def _with_true_lengths(pairs: list[Pair]) -> list[Pair]:
+    """``pairs`` with every data field's length in bytes before it, corrected or added where it was not."""
+    result: list[Pair] = []
+    for tag, value in pairs:
+        if tag in _DATA_TAGS:
+            length_tag, size = _LENGTH_OF[tag], len(value.encode())
+            declared = result[-1][1] if result and result[-1][0] == length_tag else None
+            if declared is None:
+                result.append((length_tag, str(size)))
+            elif lenient_decimal(declared) != size:
+                result[-1] = (length_tag, str(size))
+        result.append((tag, value))
+    return result
 
 
 def _plain_tag(tag: str) -> bool:
     return (
         tag.isascii() and tag.isdigit() and tag[0] != "0" and len(tag) <= 9
-        and tag not in HEADER_TAGS and tag not in TRAILER_TAGS
+        and tag not in HEADER_TAGS and tag not in TRAILER_TAGS and tag not in _DATA_TAGS
     )  # fmt: skip
 
 

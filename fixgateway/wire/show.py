@@ -36,7 +36,8 @@ def title(text: str) -> str:
 
 def _field(tag: str, value: str, names: Mapping[str, str]) -> str:
     name = names.get(tag, "")
-    return _visible(f"{tag} {name}={'***' if tag in _SECRET_TAGS else value}" if name else f"{tag}={value}")
+    shown = "***" if tag in _SECRET_TAGS else value
+    return _visible(f"{tag} {name}={shown}" if name else f"{tag}={shown}")
 
 
 def _visible(text: str) -> str:

@@ -206,7 +206,7 @@ STATEMENT = {"statement_id": "S-1", "symbol": "XYZ", "total": "50000", "state": 
              "lines": [{"account": "CLIENT-A", "quantity": "25000"}], "orders": [], "allocations": []}  # fmt: skip
 TRACE = {"id": "S-1", "truncated": False, "timeline": [
     {"journal_seq": 3, "time": "2026-11-22T14:30:00Z", "what": "statement registered",
-     "statement_id": "S-1"}]}  # fmt: skip
+     "symbol": "XYZ", "lines": [{"account": "PROP", "quantity": "10000"}]}]}  # fmt: skip
 ALLOCATION = {"alloc_id": "A/1", "quantity": "30000", "division": {"filled": "30000", "lines": [
     {"account": "PROP", "intent": "10000", "exact": "6000/1", "floor": "6000", "award": "0", "quantity": "6000",
      "rule": "floor"}]}}  # fmt: skip
@@ -272,7 +272,7 @@ def test_reads(gateway: MemoryGateway, capsys: Captured) -> None:
     for arguments, words, document in (
         (["statement", "list"], ["S-1", "XYZ", "50000"], [STATEMENT]),
         (["statement", "show", "S-1"], ["S-1", "CLIENT-A", "25000"], STATEMENT),
-        (["trace", "S-1"], ["statement registered", "statement_id=S-1"], TRACE),
+        (["trace", "S-1"], ["statement registered", "symbol=XYZ", "PROP 10000"], TRACE),
         (["explain", "A 1"], ["PROP", "6000/1", "floor"], ALLOCATION),
         (["session", "list"], ["OMS1", "12", "34", "yes"], gateway.sessions()),
     ):

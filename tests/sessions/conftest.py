@@ -76,6 +76,13 @@ class Host:
                     raise AssertionError(f"{len(found)} of {count} with {wanted}; last:\n{last}")
                 self._changed.wait(left)
 
+    def wait_up(self, *sessions: str) -> None:
+        """Wait until the host itself knows that the sessions are logged on."""
+        deadline = time.monotonic() + 10
+        while not all(self.do("is_up", session=session) for session in sessions):
+            assert time.monotonic() < deadline, f"{sessions} not up"
+            time.sleep(0.01)
+
     def stop(self) -> int:
         self.do("stop")
         return self.process.wait(timeout=15)

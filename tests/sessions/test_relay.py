@@ -41,20 +41,19 @@ class Trio:
         self.broker = self.listening.accept()
         self.oms = RawPeer.connect(self.host.port, "OMS1")
         self.oms.logon()
+        self.host.wait_up("OMS1", "BRK1")
 
 
 @pytest.fixture
 def trio(start_host: Start) -> Trio:
-    made = Trio(start_host)
-    made.host.wait(item="SessionEvent", kind="up", count=2)
-    return made
+    return Trio(start_host)
 
 
 def test_bodies_are_forwarded_byte_for_byte_and_resent_identically(trio: Trio) -> None:
     bodies = [
         fields("70=S-1|11=C1|55=XYZ|9001=user|54=1|38=100|78=2|79=A|9002=x|80=60|79=B|80=40|40=1|58=ünïcode|"),
         fields("58=unknown tag first|20001=Z|11=C2|55=XYZ|54=1|38=5|40=2|44=100.1000|"),
-        fields("11=C3|55=XYZ|54=1|38=100|78=2|79=A|80=60|9002=y|79=B|80=40|"),
+        fields("11=C3|55=XYZ|54=1|38=100|78=3|79=A|80=60|9002=y|79=B|9003=z|58=no field of this group|80=40|79=C|80=0|55=X|44=1|"),
     ]
     for body in bodies:
         # The peer writes latin-1; this makes it UTF-8 on the wire.
@@ -389,6 +388,7 @@ def test_a_dead_broker_does_not_disturb_the_others(start_host: Start) -> None:
     broker = listening.accept()
     oms = RawPeer.connect(host.port, "OMS1")
     oms.logon()
+    host.wait_up("OMS1", "BRK1")
     oms.send("D", ORDER)
     broker.expect_type("D")
     assert host.do("is_up", session="DEAD") is False
@@ -403,6 +403,7 @@ def test_other_versions_relay_too(start_host: Start, begin_string: str) -> None:
     broker = listening.accept()
     oms = RawPeer.connect(host.port, "OMS1", begin_string)
     oms.logon(extra=f"1137=9{SOH}" if begin_string == "FIXT.1.1" else "")
+    host.wait_up("OMS1", "BRK1")
     body = fields("11=C1|9001=u|55=XYZ|54=1|38=100|78=2|79=A|9002=x|80=60|79=B|80=40|")
     oms.send("D", body)
     sent = broker.expect_type("D")[0]

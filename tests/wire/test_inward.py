@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from decimal import Decimal
 
 import pytest
@@ -15,7 +17,7 @@ from fixgateway.core.inputs import ExecKind
 from fixgateway.core.model import DraftLine
 from fixgateway.errors import ConfigError, WireError
 from fixgateway.wire import inward
-from fixgateway.wire.message import parse
+from fixgateway.wire.message import join, parse
 from fixgateway.wire.values import fix_date, iso_date, lenient_decimal, utc_ns, utc_text
 from fixgateway.wire.versions import FIX42, FIX44, FIX50SP2, Version
 
@@ -102,7 +104,8 @@ def test_a_defective_order_is_still_told(frame: Frame) -> None:
 def test_replace_cancel_and_status(frame: Frame) -> None:
     replace = oms(frame("11=O-2|41=O-1|55=XYZ|54=5|38=60000|152=1|", msg_type="G"))
     assert isinstance(replace, inputs.ReplaceOrder)
-    assert (replace.cl_ord_id, replace.orig_cl_ord_id, replace.side, replace.order_qty, replace.cash_order_qty) == (
+    got = (replace.cl_ord_id, replace.orig_cl_ord_id, replace.side, replace.order_qty, replace.cash_order_qty)
+    assert got == (
         "O-2", "O-1", "short", "60000", "1",
     )  # fmt: skip
     assert oms(frame("11=O-2|41=O-1|", msg_type="F")) == inputs.CancelOrder(7, 99, "OMS1", 2, "", "O-2", "O-1")
@@ -193,6 +196,12 @@ def test_unreadable_fields_are_listed_not_raised(frame: Frame) -> None:
     assert any("LastQty(32)" in text for text in found.defects)
 
 
+def test_a_lying_data_length_is_listed(frame: Frame) -> None:
+    found = execution(frame(FILL + "95=9|96=ab|", msg_type="8"))
+    assert found.defects == ("data 96 is not 9 bytes long",)
+    assert execution(frame(FILL + "95=2|96=ab|", msg_type="8")).defects == ()
+
+
 @pytest.mark.parametrize(("version", "codes", "kind"), [
     (FIX44, "150=0|39=0|", ExecKind.NEW), (FIX44, "150=F|39=2|", ExecKind.FILL),
     (FIX44, "150=2|39=2|", ExecKind.FILL), (FIX44, "150=G|39=1|", ExecKind.CORRECT),
@@ -218,12 +227,18 @@ def test_drop_copy_is_marked(frame: Frame) -> None:
 def test_brokers_refusals(frame: Frame) -> None:
     found = broker(frame("45=41|372=D|373=5|371=38|58=bad|", msg_type="3"), known={41: 900})
     assert isinstance(found, inputs.MessageReject)
-    assert (found.msg_type, found.ref_seq_num, found.ref_msg_type, found.ref_decision, found.reason, found.text) == (
+    got = (found.msg_type, found.ref_seq_num, found.ref_msg_type, found.ref_decision, found.reason, found.text)
+    assert got == (
         "3", 41, "D", 900, "5", "bad",
     )  # fmt: skip
     business = broker(frame("45=¹|372=J|379=AL-1|380=3|", msg_type="j"), known={1: 900})
     assert isinstance(business, inputs.MessageReject)
-    assert (business.ref_decision, business.ref_seq_num, business.ref_id, business.reason) == (None, 0, "AL-1", "3")
+    assert (business.ref_decision, business.ref_seq_num, business.ref_id, business.reason) == (
+        None,
+        0,
+        "AL-1",
+        "3",
+    )
     cancel = broker(frame("37=B|11=O-2|41=O-1|39=2|434=1|102=0|58=late|", msg_type="9"))
     assert cancel == inputs.CancelReject(7, 99, "BRK1", 2, "O-2", "O-1", "2", "1", "0", "late")
 
@@ -257,15 +272,42 @@ def test_what_the_engine_refused(frame: Frame) -> None:
 @settings(max_examples=200, deadline=None)
 @given(
     st.sampled_from(["D", "G", "F", "H", "J", "8", "9", "3", "j", "P"]),
-    st.text(st.one_of(st.characters(), st.sampled_from("\x01=|0178569")), max_size=60),
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [
+                    "11",
+                    "70",
+                    "55",
+                    "54",
+                    "38",
+                    "60",
+                    "78",
+                    "79",
+                    "80",
+                    "453",
+                    "448",
+                    "452",
+                    "150",
+                    "17",
+                    "32",
+                    "58",
+                    "9001",
+                    "x",
+                ]
+            ),
+            st.one_of(st.sampled_from(["1", "2", "11", "\udcff", "a\x01b"]), st.text(max_size=5)),
+        ),
+        max_size=12,
+    ).map(join),
 )
 def test_no_text_makes_it_raise(msg_type: str, soup: str) -> None:
     with contextlib.suppress(WireError):
-        text = f"8=FIX.4.4\x019=1\x0135={msg_type}\x0150=\udcff\x01{soup}\x0110=000\x01"
+        header = f"8=FIX.4.4\x019=1\x0135={msg_type}\x0150=\udcff\x0157=\udcfe\x01128=\udcfd\x01"
+        text = f"{header}{soup}\x0110=000\x01"
         for given_input in (oms(text), broker(text), inward.from_refused(parse(text), FIX44, "B", 1, 2, "x")):
-            repr(given_input).encode("utf-8")
             # what the journal writes as JSON must be encodable: no surrogate may get through
-            str([getattr(given_input, name) for name in type(given_input).__dataclass_fields__]).encode("utf-8")
+            json.dumps(asdict(given_input), ensure_ascii=False, default=str).encode("utf-8")
 
 
 @pytest.mark.parametrize(("text", "value"), [

@@ -70,7 +70,8 @@ EVERYTHING: tuple[Buildable, ...] = (
     BUSINESS, ACK, replace(ACK, alloc_id="", trade_date="soon", alloc_status="1", alloc_rej_code="8"), DONT_KNOW,
     SendAllocation(BOOKED), SendAllocationReport("OMS1", "AS", "GW-R-21", BOOKED),
     SendAllocationReport("OMS1", "J", "GW-R-21", BOOKED),
-    SendAllocation(replace(BOOKED, trans_type="1", ref_alloc_id="GW-A-20", replace_reason="2", alloc_id="GW-A-30")),
+    SendAllocation(replace(BOOKED, trans_type="1", ref_alloc_id="GW-A-20", replace_reason="2",
+                           alloc_id="GW-A-30")),
     SendAllocation(replace(BOOKED, trans_type="2", ref_alloc_id="GW-A-20", replace_reason="2", orders=(),
                            shares=(), quantity=Decimal(0), avg_px="")),
 )  # fmt: skip
@@ -222,6 +223,17 @@ def test_fills_pass_with_question_marks_for_what_cannot_be_sent(frame: Frame) ->
     odd_first = parse(frame("x=1|037=B|37=B|32=5|", msg_type="8"))
     assert build(passed, FIX44, NOW, odd_first).body == "37=B\x01x=1\x01037=B\x0132=5\x01"
     assert build(passed, FIX44, NOW, parse(frame("", msg_type="8"))).body.startswith("58=")
+
+
+@pytest.mark.parametrize(("sent", "passed"), [
+    ("37=B|95=9|96=ab|32=5|", "37=B|95=2|96=ab|32=5|"), ("37=B|95=x|96=a|b|", "37=B|95=3|96=a|b|"),
+    ("37=B|96=ü|32=5|", "37=B|95=2|96=ü|32=5|"), ("37=B|95=002|96=ab|", "37=B|95=002|96=ab|"),
+    ("95=2|96=ab|37=B|", "95=2|96=ab|37=B|"), ("96=ab|37=B|", "37=B|95=2|96=ab|"),
+    ("37=B|354=4|355=caf\udce9|", "37=B|354=4|355=caf?|"), ("37=B|58=a|b||32=5|", "37=B|58=a?b?|32=5|"),
+])  # fmt: skip
+def test_a_fill_with_a_lying_length_passes_with_the_true_one(frame: Frame, sent: str, passed: str) -> None:
+    built = build(PassToOms("OMS1", "BRK1", "8", 7), FIX44, NOW, parse(frame(sent, msg_type="8")))
+    assert built.body.replace("\x01", "|") == passed
 
 
 def test_routing_between_the_legs() -> None:
