@@ -78,6 +78,8 @@ def _take(state: State, order: Order, report: Execution) -> Effect:
     if not order.answered:
         forget_unacked(state, order)
     effect = order_state.apply(order, report)
+    if report.cl_ord_id:
+        state.at_broker.setdefault((order.broker, report.cl_ord_id), order.key)
     if order.order_id not in NO_ORDER_ID:
         state.order_ids[(order.broker, order.order_id)] = order.key
     settle(state, order)

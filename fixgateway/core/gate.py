@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from fixgateway.core.inputs import NewOrder, ReplaceOrder
 from fixgateway.core.model import ZERO, Line, Side, Statement, plain_decimal, plain_text
-from fixgateway.core.orders import ENDED, Order
+from fixgateway.core.orders import ENDED, FILLED, Order
 from fixgateway.core.reasons import CATALOGUE, Refusal, refuse
 from fixgateway.core.state import ACTIVE, State, StatementRecord
 
@@ -64,7 +64,7 @@ def check_replace(state: State, order: Order, replace: ReplaceOrder) -> Refusal 
     other = held_by_other(state, order.broker, replace.cl_ord_id, order.oms)
     if other:
         return other
-    if order.status in ENDED:
+    if order.status in ENDED and order.status != FILLED:
         return refuse("GW-703", f"order {order.cl_ord_id} has ended (OrdStatus {order.status})")
     changed = [
         name
@@ -82,6 +82,8 @@ def check_replace(state: State, order: Order, replace: ReplaceOrder) -> Refusal 
     quantity = plain_decimal(replace.order_qty) if replace.order_qty else order.quantity
     if quantity is None or quantity == ZERO:
         return refuse("GW-302", f"OrderQty {replace.order_qty} is not a plain positive number")
+    if order.status == FILLED and quantity <= order.quantity:
+        return refuse("GW-703", f"order {order.cl_ord_id} is filled; only a raise can reopen it")
     record = state.statements[order.statement_id]
     raised = max(quantity - order.committed, ZERO)
     if quantity > order.quantity or raised:

@@ -217,7 +217,7 @@ class Callbacks(fix.Application):  # type: ignore[misc]
     def _accept(self, link: Link, number: int, seen: Seen, admin: bool) -> None:
         link.expected = number + 1
         if link.early:
-            self._accept_early(link, number)
+            seen = self._accept_early(link, number, seen)
         waited_seconds = self._put_bounded(Accepted(link.name, time_ns(), number, seen, admin))
         if self._runs_timers:
             now = monotonic()
@@ -228,11 +228,16 @@ class Callbacks(fix.Application):  # type: ignore[misc]
                 self._next_timers = now + TIMER_SECONDS
                 self._run_timers(link)
 
-    def _accept_early(self, link: Link, number: int) -> None:
-        """Accept, in their turn, the Rejects that came ahead of it (the peer rarely sends those again)."""
-        link.early.pop(number, None)
+    def _accept_early(self, link: Link, number: int, seen: Seen) -> Seen:
+        """Accept, in their turn, the Rejects that came ahead of it (the peer rarely sends those again).
+
+        Returns:
+            the text to accept as ``number``: a Reject that came ahead rather than the gap fill over it.
+        """
         for early in sorted(n for n in link.early if n < number):
             self._put_bounded(Accepted(link.name, time_ns(), early, link.early.pop(early), True))
+        reject = link.early.pop(number, None)
+        return reject if reject is not None and texts.msg_type(seen.text) == "4" else seen
 
     def _run_timers(self, busy: Link) -> None:
         """Heartbeats and dead peers of the other sessions: the acceptor looks only when nobody sends."""

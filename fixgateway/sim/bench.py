@@ -42,6 +42,8 @@ WARM_UP_ORDERS = 500
 SYNC_BYTES = 8192
 SYNC_COUNT = 200
 ANSWER_SECONDS = 120.0
+SILENCE_SECONDS = 10.0
+"""When no order arrives for so long, the rest is lost."""
 _ORDER_QUANTITY = 100
 
 Document = dict[str, Any]
@@ -228,12 +230,11 @@ def register(oms: Helper, order_count: int) -> None:
 
 def orders(oms: Helper, broker: Helper, kind: str, count: int, prefix: str, rate: int = 0) -> Document:
     """Send ``count`` orders in a burst or at a rate; what OMS and broker measured."""
-    limit_seconds = 60.0 + count / 200
     counting = "latencies" if kind == "rate" else "count"
-    broker.tell(do=counting, orders=count, timeout_seconds=limit_seconds)
+    broker.tell(do=counting, orders=count, silence_seconds=SILENCE_SECONDS)
     broker.hear()  # ready
     sent = oms.ask(do=kind, orders=count, prefix=prefix, alloc_id="S-BENCH", per_second=rate)
-    received = broker.hear(limit_seconds + 10)
+    received = broker.hear(ANSWER_SECONDS + count / 200)
     if received["received"] < count:
         rejects = oms.ask(do="rejects")
         raise BenchError(
@@ -370,7 +371,7 @@ def main(
         f"Aims: at least {AIM_THROUGHPUT_RATIO} of the bare relay's throughput (here "
         f"{result.throughput_ratio:.2f}), at most {AIM_ADDED_FDATASYNCS:.0f} fdatasync times added at p50 "
         f"(here {result.added_fdatasyncs:.2f}).",
-        highlight=False,
+        soft_wrap=True,
     )
 
 

@@ -129,7 +129,7 @@ class CountingBroker:
                 continue
             count = self._latencies if command["do"] == "latencies" else self._count
             say(ready=True)
-            say(**count(command["orders"], command["timeout_seconds"]))
+            say(**count(command["orders"], command["silence_seconds"]))
 
     def _idle(self) -> None:
         """Between counts: keep the session alive, throw away what comes."""
@@ -137,36 +137,28 @@ class CountingBroker:
         if select.select([self.line.sock], [], [], 0)[0] and not self.line.sock.recv(READ_BYTES):
             sys.exit(0)
 
-    def _chunks(self, timeout_seconds: float) -> Callable[[], bytes]:
-        """Reads the next bytes, b"" at the deadline or the end."""
-        sock = self.line.sock
-        deadline = time.monotonic() + timeout_seconds
+    def _read(self, silence_seconds: float) -> bytes:
+        """The next bytes; b"" when none come for so long, or at the end."""
+        self.line.sock.settimeout(silence_seconds)
+        try:
+            return self.line.sock.recv(READ_BYTES)
+        except TimeoutError:
+            return b""
 
-        def read() -> bytes:
-            sock.settimeout(max(0.001, deadline - time.monotonic()))
-            try:
-                return sock.recv(READ_BYTES)
-            except TimeoutError:
-                return b""
-
-        return read
-
-    def _count(self, orders: int, timeout_seconds: float) -> Document:
-        read = self._chunks(timeout_seconds)
+    def _count(self, orders: int, silence_seconds: float) -> Document:
         seen, tail, last_ns = 0, b"", 0
-        while seen < orders and (chunk := read()):
+        while seen < orders and (chunk := self._read(silence_seconds)):
             last_ns = time.monotonic_ns()
             data = tail + chunk
             seen += data.count(_ORDER_MARK)
             tail = data[-(len(_ORDER_MARK) - 1) :]
         return {"received": seen, "last_ns": last_ns}
 
-    def _latencies(self, orders: int, timeout_seconds: float) -> Document:
+    def _latencies(self, orders: int, silence_seconds: float) -> Document:
         """Text(58) holds the time of sending in ns."""
-        read = self._chunks(timeout_seconds)
         taken = array("q")
         tail = b""
-        while len(taken) < orders and (chunk := read()):
+        while len(taken) < orders and (chunk := self._read(silence_seconds)):
             now = time.monotonic_ns()
             tail += chunk
             end = 0

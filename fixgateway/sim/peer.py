@@ -137,6 +137,7 @@ class Peer(Session):
         """Cut the connection without a Logout; ``reset`` sends a TCP reset instead of an orderly end."""
         with self._send_lock:
             sock, self._socket = self._socket, None
+            self._set_logged_on(False)  # before the other side can notice and log on again
         if sock is not None:
             if reset:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -146,7 +147,6 @@ class Peer(Session):
             sock.close()
         if self._listener is None:
             self._join()
-        self._set_logged_on(False)
 
     def close(self) -> None:
         """End the connection and stop listening; the peer cannot be used afterwards."""

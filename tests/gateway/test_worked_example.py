@@ -79,7 +79,7 @@ def test_the_allocation_is_fifteen_six_three_six(day: tuple[Live, dict[str, Fiel
     tags = {71: "0", 626: "1", 857: "1", 54: "1", 55: "XYZ", 53: "30000", 6: "100.0000", 74: "4", 78: "4", 73: "1"}
     assert {tag: allocation.get(tag) for tag in tags} == tags
     (booked,) = allocation.group(73, (11, 37, 38, 799, 800))
-    assert [booked.get(tag) for tag in (11, 37, 38, 800)] == ["X1", "B-C1", "50000", "30000"]
+    assert [booked.get(tag) for tag in (11, 37, 38, 800)] == ["C1", "B-C1", "50000", "30000"]
     assert {entry.get(153) for entry in allocation.group(78, (79, 80, 153))} == {"100.0000"}
 
 

@@ -60,7 +60,7 @@ class Host:
 
         def fits(item: dict[str, Any]) -> bool:
             return all(
-                want(item.get(key, "")) if isinstance(want, Callable) else item.get(key) == want
+                want(item.get(key, "")) if callable(want) else item.get(key) == want
                 for key, want in wanted.items()
             )
 
