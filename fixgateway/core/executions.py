@@ -65,12 +65,12 @@ def on_execution(state: State, report: Execution) -> list[Output]:
 def find(state: State, report: Execution) -> Order | None:
     """The order a report is about: by ClOrdID(11), OrigClOrdID(41), then the broker's OrderID(37)."""
     broker = report.session
-    key = (
-        state.at_broker.get((broker, report.cl_ord_id))
-        or state.at_broker.get((broker, report.orig_cl_ord_id))
-        or state.order_ids.get((broker, report.order_id))
-    )
-    return state.orders[key] if key else None
+    names = (report.cl_ord_id, report.orig_cl_ord_id)
+    by_id = state.orders.get(state.order_ids.get((broker, report.order_id), 0))
+    if by_id is not None and not by_id.names.isdisjoint(names):
+        return by_id  # another OMS may have used the ClOrdID again after this order ended
+    by_name = state.at_broker.get((broker, names[0])) or state.at_broker.get((broker, names[1]), 0)
+    return state.orders.get(by_name) or by_id
 
 
 def _take(state: State, order: Order, report: Execution) -> Effect:
@@ -79,6 +79,7 @@ def _take(state: State, order: Order, report: Execution) -> Effect:
         forget_unacked(state, order)
     effect = order_state.apply(order, report)
     if report.cl_ord_id:
+        order.names.add(report.cl_ord_id)
         state.at_broker.setdefault((order.broker, report.cl_ord_id), order.key)
     if order.order_id not in NO_ORDER_ID:
         state.order_ids[(order.broker, order.order_id)] = order.key

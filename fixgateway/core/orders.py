@@ -56,7 +56,10 @@ class Fill:
 
 @dataclass(slots=True)
 class Order:
-    """One order the gateway forwarded; mutable, owned by the engine's state."""
+    """One order the gateway forwarded; mutable, owned by the engine's state.
+
+    ``cl_ord_id`` is the latest accepted ClOrdID, ``names`` every ClOrdID of its chain.
+    """
 
     key: int
     oms: str
@@ -77,6 +80,7 @@ class Order:
     committed: Decimal = ZERO
     counted: Decimal = ZERO
     counted_open: bool = False
+    names: set[str] = field(default_factory=set)
     pending: dict[str, Decimal] = field(default_factory=dict)
     fills: dict[str, Fill] = field(default_factory=dict)
     seen: dict[str, tuple[ExecKind, Decimal | None, Decimal | None, str]] = field(default_factory=dict)

@@ -59,6 +59,7 @@ def on_new_order(state: State, given: NewOrder) -> list[Output]:
         cl_ord_id=given.cl_ord_id,
         quantity=verdict.quantity,
         forwarded_ns=given.ts_ns,
+        names={given.cl_ord_id},
     )
     state.orders[order.key] = order
     state.cl_ord_ids[(order.oms, order.cl_ord_id)] = order.key
@@ -175,6 +176,7 @@ def _request(
     if given.cl_ord_id:
         state.cl_ord_ids.setdefault((order.oms, given.cl_ord_id), order.key)
         state.at_broker.setdefault((order.broker, given.cl_ord_id), order.key)
+        order.names.add(given.cl_ord_id)
     state.requests[given.seq] = Request(order.key, msg_type, given.cl_ord_id, given.orig_cl_ord_id)
     return ForwardToBroker(
         broker=order.broker,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 SOH = "\x01"
 
 HEADER_TAGS = frozenset(
@@ -19,9 +17,8 @@ _DATA_LENGTHS = {
 } | {89: 93}
 """Data tags of FIX 4.2 to 5.0SP2 that occur in practice, each with the tag of its length."""
 
-_DATA_FIELD = re.compile(
-    r"(?:^|\x01)(?:" + "|".join(str(tag) for tag in sorted(_DATA_LENGTHS)) + r")="
-)
+_DATA_MARKS = tuple(f"\x01{tag}=" for tag in sorted(_DATA_LENGTHS))
+_DATA_STARTS = tuple(mark[1:] for mark in _DATA_MARKS)
 
 
 def field(text: str, tag: int) -> str:
@@ -86,8 +83,13 @@ def lying_length(body: str) -> int:
     The engine parses what it stored before it can resend it; such a body would leave a ResendRequest
     unanswered for ever.
     """
-    if _DATA_FIELD.search(body) is None:
-        return 0
+    # Nearly every body goes this way: a loop of searches for fixed texts beats one regular expression.
+    for mark in _DATA_MARKS:
+        if mark in body:
+            break
+    else:
+        if not body.startswith(_DATA_STARTS):
+            return 0
     at, previous_tag, previous = 0, 0, ""
     while at < len(body):
         equals = body.find("=", at)

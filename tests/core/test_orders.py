@@ -173,6 +173,24 @@ def test_found_by_order_id_when_the_cl_ord_id_is_unknown() -> None:
     assert one(world.fill("5", "1", "???", order_id="B1"), ExecutionApplied).effect == "fill"
 
 
+def test_a_late_bust_finds_its_order_although_another_oms_used_the_cl_ord_id_again() -> None:
+    world = world_with_order()
+    world.fill("1000", "10", exec_id="A", order_id="B1")
+    world.execution(ExecKind.CANCELLED, order_id="B1")
+    world.submit(draft("S-2", lines=BIG), session="OMS2")
+    world.order("C1", "100", "S-2", session="OMS2")
+    busted = world.execution(ExecKind.BUST, exec_id="B", exec_ref_id="A", order_id="B1")
+    assert one(busted, ExecutionApplied).statement_id == "S-1"
+
+
+def test_one_order_id_for_all_does_not_mix_orders() -> None:
+    world = world_with_order("100")
+    world.execution(ExecKind.NEW, order_id="1")
+    world.order("C2", "200")
+    world.execution(ExecKind.NEW, "C2", order_id="1")
+    assert one(world.fill("100", "10", "C1", order_id="1"), OrderChanged).cl_ord_id == "C1"
+
+
 def test_none_is_not_an_order_id() -> None:
     world = world_with_order()
     world.execution(ExecKind.REJECTED, order_id="NONE")
