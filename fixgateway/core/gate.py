@@ -122,7 +122,7 @@ def halted_broker(state: State, broker: str) -> Refusal | None:
 def held_by_other(state: State, broker: str, cl_ord_id: str, oms: str) -> Refusal | None:
     """Whether another OMS has this ClOrdID live on the broker."""
     held = state.orders.get(state.at_broker.get((broker, cl_ord_id), 0))
-    if held is not None and held.oms != oms and held.open:
+    if held is not None and held.oms != oms and (held.open or held.pending):
         return refuse("GW-311", f"ClOrdID {cl_ord_id} is live on {broker} from another OMS")
     return None
 

@@ -5,7 +5,7 @@ are *pending* until the broker answers; the broker's reports are what happened. 
 *commitment*, the quantity a statement must keep for the order:
 
     open          max(OrderQty in force, every pending replace's OrderQty, filled)
-    ended         filled (cancelled, expired, rejected, filled)
+    ended         filled (cancelled, expired, rejected, filled), and a pending replace that may reopen it
     done for day  as open: a broker may trade on after 39=3, so nothing is released before the cut-off
     in doubt      as open, whatever else is known: an execution report settles it
 
@@ -92,9 +92,8 @@ class Order:
 
     def commitment(self) -> Decimal:
         """What the statement must keep for this order (see the module's theory of operation)."""
-        if self.status in ENDED and not self.in_doubt:
-            return self.cum_qty
-        return max(self.quantity, self.cum_qty, *self.pending.values())
+        base = ZERO if self.status in ENDED and not self.in_doubt else self.quantity
+        return max(base, self.cum_qty, *self.pending.values())
 
     def leaves(self) -> Decimal:
         """OrderQty − CumQty while open, else 0."""

@@ -296,6 +296,16 @@ def test_a_lower_replace_releases_only_when_the_broker_says_so() -> None:
     assert one(world.order("C4", "30000"), ForwardToBroker)
 
 
+def test_a_replace_that_reopens_a_filled_order_is_committed_too() -> None:
+    world = World()
+    world.submit()
+    world.order("C1", "10000")
+    world.fill("10000", "10")
+    assert one(world.replace("C2", "C1", "40000"), ForwardToBroker).quantity == 40000
+    assert one(world.order("C3", "10001"), SendReport).reason == "GW-203"
+    assert one(world.order("C4", "10000"), ForwardToBroker)
+
+
 def test_cancel_of_an_unknown_order() -> None:
     reject = one(World().cancel("C2", "C1"), SendCancelReject)
     assert (reject.order_id, reject.ord_status, reject.response_to, reject.cxl_rej_reason) == ("NONE", "8", "1", "1")

@@ -87,7 +87,9 @@ class Ledger:
             key = (out.broker, out.cl_ord_id)
             if key in self.legs:
                 # Another OMS may use the ClOrdID of an order that has ended.
-                assert self.legs[key].ended, "the same ClOrdID live twice at a broker"
+                old = self.legs[key]
+                assert old.ended or old.filled == max(old.asked.values()), "the same ClOrdID live twice"
+                old.ended = True
                 self.legs[out.broker, f"{out.cl_ord_id}#{len(self.legs)}"] = self.legs.pop(key)
             self.legs[key] = Leg(out.statement_id, out.broker, out.side, out.symbol, {out.cl_ord_id: out.quantity})
             self.chain[key] = key
