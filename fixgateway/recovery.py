@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fixgateway.core.engine import Engine
 from fixgateway.core.inputs import Input, Operator
@@ -34,13 +35,12 @@ RESET = "reset"
 """First word of an ``event`` record that begins a new epoch of its session."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A message that was decided and not sent."""
+class Pending(NamedTuple):
+    """A message that was decided and not sent: output ``number`` of the decision on input ``decision_seq``."""
 
     session: str
     decision_seq: int
-    index: int
+    number: int
     output: Buildable
     source: Message | None
     ts_ns: int
@@ -194,8 +194,16 @@ _TAKE: dict[int, Callable[[_Reader, Record], None]] = {
 
 def msg_type(text: str) -> str:
     """MsgType(35) of FIX text, "" when there is none."""
-    start = text.find("\x0135=")
-    return text[start + 4 : text.find("\x01", start + 4)] if start >= 0 else ""
+    return first_value(text, "35")
+
+
+def first_value(text: str, tag: str) -> str:
+    """The first value of a tag in FIX text (a header tag's own, as the header comes first), "" when absent."""
+    start = text.find(f"\x01{tag}=")
+    if start < 0:
+        return ""
+    start += len(tag) + 2
+    return text[start : text.find("\x01", start)]
 
 
 def concerns_core(kind: str) -> bool:
@@ -207,8 +215,7 @@ def after(kind: str, text: str, msg_seq_num: int) -> int:
     """The highest number dealt with once this message is: SequenceReset (4) moves it to NewSeqNo − 1."""
     if kind != "4":
         return msg_seq_num
-    start = text.find("\x0136=")
-    value = text[start + 4 : text.find("\x01", start + 4)] if start >= 0 else ""
+    value = first_value(text, "36")
     return max(msg_seq_num, int(value) - 1) if value.isdigit() and len(value) < 12 else msg_seq_num
 
 
@@ -228,15 +235,13 @@ def note_sent(
     memory: Memory, index: WireIndex, session: str, text: str, seq: int, decision_seq: int, output: int
 ) -> None:
     """Remember a message that left: for resends, for refusals by number, and as no longer pending."""
-    try:
-        message = parse(text)
-    except WireError:
+    value = first_value(text, "34")
+    if not value.isdigit():
         return
-    number = message.header.get("34", "")
-    if not number.isdigit():
-        return
-    index.note(session, int(number), decision_seq, output, message.msg_type, message.body, seq)
-    memory.sent[session] = max(memory.sent.get(session, 0), int(number))
+    number = int(value)
+    index.note(session, number, decision_seq, output, text, seq)
+    if number > memory.sent.get(session, 0):
+        memory.sent[session] = number
     memory.pending.pop((decision_seq, output), None)
 
 

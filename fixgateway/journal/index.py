@@ -1,6 +1,6 @@
-"""Which decision sent message number N of a session, and its body, for resends and for rejects by number.
+"""Which decision sent message number N of a session, and its text, for resends and for rejects by number.
 
-Built from the ``wire-out`` records in order: at start from the journal, afterwards by the pump. Bodies of the
+Built from the ``wire-out`` records in order: at start from the journal, afterwards by the pump. Texts of the
 latest messages are kept in memory; of older ones only the record's number, and the record is fetched.
 """
 
@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-BODIES_MAX = 100_000
-"""Messages per session whose body stays in memory."""
+TEXTS_MAX = 100_000
+"""Messages per session whose text stays in memory."""
 
 NUMBERS_MAX = 1_000_000
 """Messages per session that can be found at all; the oldest are forgotten first (a resend gap-fills them)."""
@@ -19,12 +19,11 @@ NUMBERS_MAX = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One message sent: the decision (0: none) and output index, MsgType(35), body, wire-out record."""
+    """One message sent: the decision (0: none) and output index, FIX text, wire-out record."""
 
     decision_seq: int
     index: int
-    msg_type: str
-    body: str
+    text: str
     seq: int
 
 
@@ -36,12 +35,12 @@ class _SessionSends:
     """
 
     entries: dict[int, Sent | int] = field(default_factory=dict)
-    with_body: deque[int] = field(default_factory=deque)
-    without_body: deque[int] = field(default_factory=deque)
+    with_text: deque[int] = field(default_factory=deque)
+    without_text: deque[int] = field(default_factory=deque)
 
 
 class WireIndex:
-    """MsgSeqNum → decision and body, per session.
+    """MsgSeqNum → decision and text, per session.
 
     One thread calls :meth:`note` and :meth:`reset`, any thread the others: each look-up is one ``dict.get``,
     each change one assignment, so no locks are needed.
@@ -49,22 +48,22 @@ class WireIndex:
     Args:
         fetch: makes the entry of the wire-out record with this number, for older messages; reads the record
             (:class:`~fixgateway.journal.reader.Finder`) and its FIX text.
-        bodies_max: messages per session kept with body. numbers_max: kept at all.
+        texts_max: messages per session kept with text. numbers_max: kept at all.
     """
 
     def __init__(
         self,
         fetch: Callable[[int], Sent],
-        bodies_max: int = BODIES_MAX,
+        texts_max: int = TEXTS_MAX,
         numbers_max: int = NUMBERS_MAX,
     ) -> None:
         self._fetch = fetch
-        self._bodies_max = bodies_max
-        self._numbers_max = max(numbers_max, bodies_max)
+        self._texts_max = texts_max
+        self._numbers_max = max(numbers_max, texts_max)
         self._sessions: dict[str, _SessionSends] = {}
 
     def note(
-        self, session: str, msg_seq_num: int, decision_seq: int, index: int, msg_type: str, body: str, seq: int
+        self, session: str, msg_seq_num: int, decision_seq: int, index: int, text: str, seq: int
     ) -> None:
         """Remember a message sent; ``seq`` is its wire-out record.
 
@@ -76,15 +75,15 @@ class WireIndex:
         entries = sends.entries
         if msg_seq_num in entries:
             return
-        entries[msg_seq_num] = Sent(decision_seq, index, msg_type, body, seq)
-        sends.with_body.append(msg_seq_num)
-        if len(sends.with_body) > self._bodies_max:
-            number = sends.with_body.popleft()
+        entries[msg_seq_num] = Sent(decision_seq, index, text, seq)
+        sends.with_text.append(msg_seq_num)
+        if len(sends.with_text) > self._texts_max:
+            number = sends.with_text.popleft()
             entry = entries[number]
             entries[number] = entry.seq if isinstance(entry, Sent) else entry
-            sends.without_body.append(number)
+            sends.without_text.append(number)
         if len(entries) > self._numbers_max:
-            del entries[sends.without_body.popleft()]
+            del entries[sends.without_text.popleft()]
 
     def sent(self, session: str, msg_seq_num: int) -> Sent | None:
         """The message first sent with this number; None when the number is unknown.
@@ -101,10 +100,10 @@ class WireIndex:
         sent = self.sent(session, msg_seq_num)
         return sent.decision_seq or None if sent else None
 
-    def body(self, session: str, msg_seq_num: int) -> str | None:
-        """The body as it was first sent; None when the number is unknown."""
+    def text(self, session: str, msg_seq_num: int) -> str | None:
+        """The text as it was first sent; None when the number is unknown."""
         sent = self.sent(session, msg_seq_num)
-        return sent.body if sent else None
+        return sent.text if sent else None
 
     def reset(self, session: str) -> None:
         """Forget a session's numbers: a new epoch counts from 1 again."""

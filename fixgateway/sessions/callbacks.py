@@ -132,8 +132,9 @@ class Callbacks(fix.Application):  # type: ignore[misc]
         try:
             sending = self.sending
             if sending.thread == get_ident() and sending.link is not None:
-                # Under the session's lock: it cannot log out between here and the socket.
-                refuse = not sending.link.session.isLoggedOn()
+                # onLogout clears this under the lock we are called under, so it is the engine's own state here,
+                # and the session cannot log out between here and the socket.
+                refuse = not sending.link.up
             else:
                 refuse = not self._resend(message, session_id)
         except BaseException as error:
@@ -172,6 +173,9 @@ class Callbacks(fix.Application):  # type: ignore[misc]
     def _deliver_admin(self, message: Any, session_id: Any) -> None:
         link, number = self._identify(message, session_id)
         due = link.session.getExpectedTargetNum()
+        if due == 1 and link.expected > 1:
+            # A schedule or ResetOnLogon did it; the engine says nothing. It must come before what is number 1 now.
+            self.reset(link, "the engine expects MsgSeqNum 1 again: the store was reset")
         seen = self._text_of(link, number, message)
         if number == due:
             self._accept(link, number, seen, admin=True)

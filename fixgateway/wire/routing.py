@@ -29,6 +29,8 @@ _TO_OMS: Mapping[bool, _Row] = {
     True: (("50", 116), ("129", 57), *_ALWAYS),
 }
 
+_SOURCES = frozenset(source for rows in (_TO_BROKER, _TO_OMS) for row in rows.values() for source, _ in row)
+
 
 def to_broker(header: Mapping[str, str], oms: str, on_behalf_of: bool = False) -> HeaderFields:
     """Header fields for the broker's leg of a message that came from ``oms`` with ``header``.
@@ -50,5 +52,7 @@ def to_oms(header: Mapping[str, str], broker: str, on_behalf_of: bool = False) -
 
 
 def _carry(header: Mapping[str, str], row: _Row) -> HeaderFields:
+    if _SOURCES.isdisjoint(header):
+        return ()  # nearly every message
     # Values come from a peer and go into the engine's header: nothing that could close the field early.
     return tuple((target, plain_words(header[source])) for source, target in row if header.get(source))

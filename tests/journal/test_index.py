@@ -22,52 +22,52 @@ class Journal:
 
 def test_a_number_gives_its_decision_and_body() -> None:
     index = WireIndex(Journal().fetch)
-    index.note("BRK1", 2, 40, 1, "D", "11=C-1|", 44)
-    index.note("BRK1", 3, 0, 0, "0", "", 45)
-    assert index.sent("BRK1", 2) == Sent(40, 1, "D", "11=C-1|", 44)
-    assert (index.decision("BRK1", 2), index.body("BRK1", 2)) == (40, "11=C-1|")
-    assert (index.decision("BRK1", 3), index.body("BRK1", 3)) == (None, "")  # a heartbeat: no decision
-    assert (index.decision("BRK1", 4), index.body("BRK1", 4)) == (None, None)
-    assert (index.decision("OMS1", 2), index.body("OMS1", 2)) == (None, None)
+    index.note("BRK1", 2, 40, 1, "11=C-1|", 44)
+    index.note("BRK1", 3, 0, 0, "", 45)
+    assert index.sent("BRK1", 2) == Sent(40, 1, "11=C-1|", 44)
+    assert (index.decision("BRK1", 2), index.text("BRK1", 2)) == (40, "11=C-1|")
+    assert (index.decision("BRK1", 3), index.text("BRK1", 3)) == (None, "")  # a heartbeat: no decision
+    assert (index.decision("BRK1", 4), index.text("BRK1", 4)) == (None, None)
+    assert (index.decision("OMS1", 2), index.text("OMS1", 2)) == (None, None)
 
 
 def test_a_resend_or_gap_fill_does_not_change_what_was_first_sent() -> None:
     index = WireIndex(Journal().fetch)
-    index.note("BRK1", 2, 40, 0, "D", "body", 44)
-    index.note("BRK1", 2, 0, 0, "4", "gap fill", 50)
-    assert index.sent("BRK1", 2) == Sent(40, 0, "D", "body", 44)
+    index.note("BRK1", 2, 40, 0, "body", 44)
+    index.note("BRK1", 2, 0, 0, "gap fill", 50)
+    assert index.sent("BRK1", 2) == Sent(40, 0, "body", 44)
 
 
 def test_a_new_epoch_forgets_one_session_only() -> None:
     index = WireIndex(Journal().fetch)
-    index.note("BRK1", 1, 40, 0, "D", "old", 44)
-    index.note("BRK2", 1, 41, 0, "D", "other", 45)
+    index.note("BRK1", 1, 40, 0, "old", 44)
+    index.note("BRK2", 1, 41, 0, "other", 45)
     index.reset("BRK1")
     assert index.sent("BRK1", 1) is None
-    assert index.body("BRK2", 1) == "other"
-    index.note("BRK1", 1, 50, 0, "D", "new", 55)
+    assert index.text("BRK2", 1) == "other"
+    index.note("BRK1", 1, 50, 0, "new", 55)
     assert index.decision("BRK1", 1) == 50
 
 
 @settings(max_examples=50)
 @given(
     steps=st.lists(st.integers(1, 3), max_size=40),
-    bodies_max=st.integers(1, 5),
+    texts_max=st.integers(1, 5),
     numbers_max=st.integers(1, 12),
 )
-def test_bounds_hold_and_older_bodies_come_from_the_journal(
-    steps: list[int], bodies_max: int, numbers_max: int
+def test_bounds_hold_and_older_texts_come_from_the_journal(
+    steps: list[int], texts_max: int, numbers_max: int
 ) -> None:
     journal = Journal()
-    index = WireIndex(journal.fetch, bodies_max, numbers_max)
+    index = WireIndex(journal.fetch, texts_max, numbers_max)
     number, noted = 0, []
     for seq, step in enumerate(steps, start=100):
         number += step
-        sent = Sent(seq - 1, 0, "8", f"body {number}", seq)
+        sent = Sent(seq - 1, 0, f"body {number}", seq)
         journal.entries[seq] = sent
-        index.note("OMS1", number, sent.decision_seq, sent.index, sent.msg_type, sent.body, seq)
+        index.note("OMS1", number, sent.decision_seq, sent.index, sent.text, seq)
         noted.append((number, sent))
-    kept = noted[-max(numbers_max, bodies_max) :]
+    kept = noted[-max(numbers_max, texts_max) :]
     for number, sent in noted:
         assert index.sent("OMS1", number) == (sent if (number, sent) in kept else None)
-    assert journal.asked == [sent.seq for _, sent in kept[:-bodies_max]]
+    assert journal.asked == [sent.seq for _, sent in kept[:-texts_max]]

@@ -318,6 +318,52 @@ def test_a_reset_by_the_peer_is_an_epoch(trio: Trio) -> None:
     assert trio.host.wait(item="Accepted", session="OMS1", admin=False, number=2, count=2)
 
 
+def test_a_session_that_resets_at_every_logon_says_so_once_and_first(start_host: Start) -> None:
+    host = start_host(oms=[OMS | {"reset_on_logon": True}])
+    for _ in range(2):
+        peer = RawPeer.connect(host.port, "OMS1")
+        peer.logon()
+        host.wait_up("OMS1")
+        peer.send("D", ORDER)
+        host.wait(item="Accepted", admin=False, count=1)
+        peer.logout()
+        host.wait(item="SessionEvent", kind="down")
+    host.wait(item="SessionEvent", kind="down", count=2)
+    kinds = [i.get("kind") or i["item"] for i in host.items]
+    assert kinds.count("reset") == 1
+    assert [k for k in kinds[kinds.index("reset") :] if k != "event"][:3] == ["reset", "Accepted", "Outgoing"]
+
+
+def test_a_broker_reset_at_logon_is_one_epoch_each(start_host: Start) -> None:
+    listening = RawBroker("BRK1")
+    host = start_host(broker=[broker_config(listening, reset_on_logon=True)])
+    for number in (1, 2):
+        sock, _ = listening.server.accept()
+        peer = RawPeer(sock, "BRK1")
+        logon = peer.expect_type("A")[0]
+        assert (field(logon, 34), field(logon, 141)) == ("1", "Y")
+        peer.send("A", fields("98=0|108=30|141=Y|"))
+        host.wait(item="SessionEvent", kind="up", count=number)
+        peer.close()
+        host.wait(item="SessionEvent", kind="down", count=number)
+    assert [i.get("kind") for i in host.items].count("reset") == 1
+
+
+def test_a_scheduled_session_logs_on_within_its_hours(start_host: Start) -> None:
+    host = start_host(oms=[OMS | {"start_time": "00:00:00", "end_time": "23:59:59"}])
+    RawPeer.connect(host.port, "OMS1").logon()
+    host.wait_up("OMS1")
+
+
+def test_numbers_can_be_set_only_while_down(trio: Trio) -> None:
+    refused = trio.host.do("set_sequence", session="BRK1", next_sender=50, next_target=None)
+    assert "logged on" in refused
+    trio.broker.close()
+    trio.host.wait(item="SessionEvent", session="BRK1", kind="down")
+    trio.host.do("set_sequence", session="BRK1", next_sender=50, next_target=None)
+    assert field(trio.listening.accept(next_out=2).messages[0], 34) == "50"
+
+
 def test_roll_starts_a_new_day(trio: Trio) -> None:
     trio.oms.send("D", ORDER)
     trio.broker.expect_type("D")
