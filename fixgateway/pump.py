@@ -6,10 +6,6 @@ decision. Then one sync makes the whole batch durable, and only then are the bat
 callers answered: nothing leaves that the journal does not hold (write ahead). What was sent comes back as an
 ``Outgoing`` item and is journaled with the next batch, which follows at once.
 
-Sending. A message goes to the engine of a session that is logged on. A D or G that cannot go at once is given
-back to the core as not sent, hence refused to the OMS; everything else waits in the session's outbox and goes
-when the session is up again, in order.
-
 Failing. A journal that cannot be written ends the process at once: nothing is sent unjournaled, and what was
 not durable comes again by resend. A bug of ours in translating or deciding costs one message its decision,
 never the record of it: the text is journaled, a broker's message is passed on, the sender of any other is
@@ -21,12 +17,11 @@ from __future__ import annotations
 import gc
 import secrets
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -39,7 +34,6 @@ from fixgateway.core.outputs import (
     Output,
     PassToOms,
     ResendForbidden,
-    SendAllocation,
     SendBusinessReject,
 )
 from fixgateway.core.state import State
@@ -61,14 +55,14 @@ from fixgateway.recovery import (
     msg_type,
     new_epoch,
     note_sent,
+    refused_before,
 )
+from fixgateway.sender import Line, Sender
 from fixgateway.sessions.inbox import Inbox
 from fixgateway.sessions.items import Accepted, EngineRefused, Outgoing, Seen, SessionEvent
 from fixgateway.translate import REJECTS, Translator, destination, is_message
 from fixgateway.wire.message import Message, parse
 
-MAX_OUTBOX = 100_000
-"""Messages that may wait for one session; beyond it the oldest is left to recovery, with an alert."""
 ASK_TIMEOUT_SECONDS = 30
 """How long a caller waits for the pump before being told that the outcome is unknown."""
 _TICK_SECONDS = 1.0
@@ -87,30 +81,6 @@ class Command:
 
 
 Item = Seen | Accepted | EngineRefused | Outgoing | SessionEvent | Command
-
-
-class Line(Protocol):
-    """What the pump needs of the sessions room."""
-
-    def send(
-        self,
-        session: str,
-        msg_type: str,
-        body: str,
-        header: tuple[tuple[int, str], ...],
-        decision_seq: int,
-        index: int,
-    ) -> bool:
-        """Hand a message to the FIX engine; False when it surely did not go."""
-        ...
-
-    def is_up(self, session: str) -> bool:
-        """Whether the session is logged on."""
-        ...
-
-    def logout(self, session: str, text: str) -> None:
-        """Log the session out."""
-        ...
 
 
 class Pump:
@@ -143,6 +113,7 @@ class Pump:
         self._index = index
         self._translator = translator
         self._line = line
+        self._sender = Sender(line, translator, metrics, log)
         self._clock = clock
         self._zone = zone
         self._metrics = metrics
@@ -152,7 +123,6 @@ class Pump:
         self._synced = synced
         self._fail = fail
         self._batch_messages = batch_messages
-        self._outbox: dict[str, deque[Pending]] = {}
         self._forbidden: set[int] = set()
         self._stopping = False
         self._next_tick = 0.0
@@ -212,12 +182,12 @@ class Pump:
             if waiting.is_order:
                 items.append(self._give_back(waiting, "the gateway stopped before it was sent"))
             else:
-                self._outbox.setdefault(waiting.session, deque()).append(waiting)
+                self._sender.keep([waiting])
         self.cycle(items)
 
     @staticmethod
     def _give_back(waiting: Pending, why: str) -> Command:
-        """A D or G that did not leave, as an input."""
+        """A message that did not leave and never will, as an input."""
         session, seq, index = waiting.session, waiting.decision_seq, waiting.number
         return Command(lambda at_seq, ts_ns: NotSent(at_seq, ts_ns, session, seq, index, why))
 
@@ -283,7 +253,9 @@ class Pump:
         self._synced(self._writer.synced_seq)
         sends, self._sends = self._sends, []
         for waiting in sends:
-            self._perform(waiting)
+            why = self._sender.perform(waiting, self._now_ns)
+            if why:
+                self._later.append(self._give_back(waiting, why))
         self._after(len(items), sync_seconds)
 
     def _after(self, records: int, sync_seconds: float) -> None:
@@ -293,7 +265,7 @@ class Pump:
         for cut in self._cuts:
             self._line.logout(cut.session, cut.text)
         for session in self._flush:
-            self._send_outbox(session)
+            self._sender.flush(session, self._now_ns)
         self._metrics.batch(records, sync_seconds, self._inbox.qsize(), self._now_ns)
         self._metrics.observe(self._decided)
         self._metrics.journal_records({kind.label: n for kind, n in self._kinds.items()})
@@ -339,9 +311,12 @@ class Pump:
         payload = pack_engine_refused(item.seen.seq, item.why)
         seq = item.seq = self._append(Kind.ENGINE_REFUSED, item.session, self._now_ns, payload)
         self._log.warning("message.refused_by_engine", session=item.session, why=item.why, journal_seq=seq)
+        if refused_before(self.memory, item.session, item.seen.text):
+            return
         try:
             given, message = self._translator.refused(item.session, item.seen.text, seq, self._now_ns, item.why)
-            self._decide(given, message)
+            if given is not None:
+                self._decide(given, message)
         except Exception as error:
             self._our_bug(error, item.session, msg_type(item.seen.text), 0, seq, item.seen.text)
 
@@ -424,45 +399,6 @@ class Pump:
             return SendBusinessReject(session, number, kind, "", "4", "GW-504", words)
         clients = [oms.name for oms in state.omses.values() if session in oms.brokers]
         return PassToOms(clients[0], session, kind, 0) if len(clients) == 1 else None
-
-    # ------------------------------------------------------------ sending
-
-    def _perform(self, waiting: Pending) -> None:
-        """Send one decided message, or keep it, or give an order back as not sent."""
-        session = waiting.session
-        queued = self._outbox.get(session)
-        if not queued and self._send(waiting):
-            return
-        if waiting.is_order:
-            self._later.append(self._give_back(waiting, f"{session} is not logged on"))
-            return
-        if queued is None:
-            queued = self._outbox[session] = deque()
-        queued.append(waiting)
-        if len(queued) > MAX_OUTBOX:
-            lost = queued.popleft()
-            self._log.error("outbox.full", session=session, decision_seq=lost.decision_seq)
-
-    def _send(self, waiting: Pending) -> bool:
-        try:
-            built = self._translator.build(waiting.output, waiting.ts_ns, waiting.source)
-            sent = self._line.send(
-                waiting.session, built.msg_type, built.body, built.header, waiting.decision_seq, waiting.number
-            )
-        except (WireError, ValueError) as error:
-            self._our_bug(error, "", type(waiting.output).__name__, 0, waiting.decision_seq)
-            return True  # it cannot be sent as it is; waiting would not help
-        if sent and isinstance(waiting.output, SendAllocation):
-            self._metrics.allocation_sent((self._clock.now_ns() - waiting.ts_ns) / 1e9)
-        return sent
-
-    def _send_outbox(self, session: str) -> None:
-        """The session is up: send what waited, in order, until it stops going."""
-        queued = self._outbox.get(session)
-        while queued and self._line.is_up(session):
-            if not self._send(queued[0]):
-                return
-            queued.popleft()
 
     def _gauges(self) -> None:
         """Figures that are looked at once a second."""

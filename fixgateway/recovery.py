@@ -56,13 +56,15 @@ class Memory:
     """What the journal remembers besides the engine's state.
 
     ``epochs`` counts resets of a session's numbers; ``highest`` is the highest MsgSeqNum accepted in the
-    epoch, ``sent`` the highest sent; ``undecided`` are inputs whose decision record is missing.
+    epoch, ``sent`` the highest sent, ``refused`` the number of the last one the FIX engine refused;
+    ``undecided`` are inputs whose decision record is missing.
     """
 
     engine: Engine = field(default_factory=Engine)
     epochs: dict[str, int] = field(default_factory=dict)
     highest: dict[str, int] = field(default_factory=dict)
     sent: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
     pending: dict[tuple[int, int], Pending] = field(default_factory=dict)
     undecided: dict[int, tuple[Output, ...]] = field(default_factory=dict)
     last_ns: int = 0
@@ -140,6 +142,8 @@ class _Reader:
     def _on_refused(self, record: Record) -> None:
         ref = unpack_engine_refused(record.payload)
         text, _ = self._text(record, ref.seen_seq)
+        if refused_before(self.memory, record.session, text):
+            return
         self._apply(
             record.seq,
             lambda: self._translator.refused(record.session, text, record.seq, record.ts_ns, ref.why),
@@ -149,10 +153,12 @@ class _Reader:
         given = decode_input(record.payload, record.seq, record.ts_ns)
         self._apply(record.seq, lambda: (given, None))
 
-    def _apply(self, seq: int, make: Callable[[], tuple[Input, Message | None]]) -> None:
+    def _apply(self, seq: int, make: Callable[[], tuple[Input | None, Message | None]]) -> None:
         """Drive the engine as the pump did; an input that failed then fails again and changes nothing more."""
         try:
             given, source = make()
+            if given is None:
+                return
             outputs = self.memory.engine.apply(given)
         except Exception as error:
             self.memory.bugs.append(f"record {seq}: {type(error).__name__}: {error}")
@@ -222,6 +228,14 @@ def after(kind: str, text: str, msg_seq_num: int) -> int:
 def already_done(memory: Memory, session: str, msg_seq_num: int, text: str) -> bool:
     """Whether a PossDup message repeats a number of this epoch that was accepted before."""
     return msg_seq_num <= memory.highest.get(session, 0) and "\x0143=Y\x01" in text
+
+
+def refused_before(memory: Memory, session: str, text: str) -> bool:
+    """Whether a message that the engine refuses is the resent copy of the one it refused last."""
+    number = first_value(text, "34")
+    repeated = memory.refused.get(session) == number and "\x0143=Y\x01" in text
+    memory.refused[session] = number
+    return repeated
 
 
 def new_epoch(memory: Memory, index: WireIndex, session: str) -> None:

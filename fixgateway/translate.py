@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from fixgateway.core import outputs
-from fixgateway.core.inputs import Input, NewOrder, ReplaceOrder
+from fixgateway.core.inputs import Input, NewOrder, ReplaceOrder, SubmitStatement, Unsupported
 from fixgateway.core.outputs import Output
+from fixgateway.errors import WireError
 from fixgateway.wire import inward, outward
-from fixgateway.wire.message import Message, parse
+from fixgateway.wire.message import Message, intact, parse
 from fixgateway.wire.outward import Buildable, Built
 from fixgateway.wire.versions import Version
 
@@ -79,11 +80,30 @@ class Translator:
                 given = replace(given, defect=words)
         return given, message
 
-    def refused(self, session: str, text: str, seq: int, ts_ns: int, why: str) -> tuple[Input, Message]:
-        """What a message means that the FIX engine itself refused: its raw text is all there is."""
-        message = parse(text)
+    def refused(
+        self, session: str, text: str, seq: int, ts_ns: int, why: str
+    ) -> tuple[Input | None, Message | None]:
+        """What a message means that the FIX engine itself refused: its raw text is all there is.
+
+        A garbled one means nothing: FIX has it sent again. Of a broker everything whole is taken. An OMS that
+        the engine answered has its answer; what the engine could not read and said nothing of is refused here.
+        """
+        try:
+            message = parse(text)
+        except WireError:
+            return None, None
         party = self._parties[session]
-        return inward.from_refused(message, party.version, session, seq, ts_ns, why), message
+        answered = why.startswith("35=")
+        if not intact(text) or (party.role == "oms" and answered):
+            return None, message
+        number = first_number(message)
+        if message.msg_type in REJECTS or (party.role == "broker" and message.msg_type != "8"):
+            given: Input = inward.from_broker(message, party.version, session, seq, ts_ns, number, self._resolve)
+            return (None if isinstance(given, Unsupported) else given), message
+        if party.role == "broker":
+            return inward.from_refused(message, party.version, session, seq, ts_ns, why), message
+        given = inward.from_oms(message, party.version, party.match_keys, session, seq, ts_ns, number, "")
+        return unreadable(given), message
 
     def role(self, session: str) -> str:
         """``oms`` or ``broker``."""
@@ -109,6 +129,22 @@ _DESTINATION: dict[type, Callable[..., str]] = {
     outputs.SendAllocationReport: lambda out: out.session,
     outputs.SendDontKnow: lambda out: out.session,
 }
+
+
+def unreadable(given: Input) -> Input:
+    """An OMS's message with the reason why it can only be refused, unless one was found already."""
+    words = "the FIX engine could not read the message"
+    if isinstance(given, NewOrder | ReplaceOrder):
+        return given if given.defect else replace(given, defect=f"GW-309 {words}")
+    if isinstance(given, SubmitStatement):
+        return replace(given, draft=replace(given.draft, defects=(*given.draft.defects, words)))
+    return given
+
+
+def first_number(message: Message) -> int:
+    """MsgSeqNum(34) of a message, 0 when it is none."""
+    value = message.header.get("34", "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
 
 
 def is_message(output: Output) -> TypeGuard[Buildable]:

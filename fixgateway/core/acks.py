@@ -29,17 +29,18 @@ def on_allocation_ack(state: State, given: AllocationAck) -> list[Output]:
         return [Flagged("GW-807", text), Alert("GW-807", "warning", given.session, text)]
     allocation = kept.allocation
     repeat = kept.status == given.status
-    outputs: list[Output] = [
-        AllocationAcked(
-            given.alloc_id, allocation.statement_id, given.session, given.status, given.reject_code, given.text
-        )
-    ]
+    outputs: list[Output] = []
     oms = state.omses.get(allocation.oms)
     if oms is not None and oms.pass_allocation_ack:
         outputs.append(PassToOms(oms.name, given.session, "P", 0))
     if repeat or (given.status == "received" and kept.status == "accepted"):
         return outputs
     kept.status = given.status
+    outputs.append(
+        AllocationAcked(
+            given.alloc_id, allocation.statement_id, given.session, given.status, given.reject_code, given.text
+        )
+    )
     if given.status not in ("received", "other"):
         state.waiting.pop(given.alloc_id, None)
     if given.status == "accepted" and oms is not None and oms.allocation_report != "none":

@@ -156,14 +156,14 @@ def _absorbed(_state: State, _given: Absorbed) -> list[Output]:
 
 
 def _not_sent(state: State, given: NotSent) -> list[Output]:
-    """A D or G that did not leave is refused to the OMS; everything else waits in the outbox."""
+    """A D, G or F that never left is refused to the OMS; everything else waits in the outbox."""
     if given.decision_seq in state.orders:
         order = state.orders[given.decision_seq]
         if order.answered or not order.open:
             return []
         return end_unfilled(state, order, "GW-405", f"not sent: {given.why}", given.seq, given.ts_ns)
     request = state.requests.get(given.decision_seq)
-    if request is not None and request.msg_type == "G":
+    if request is not None:
         return refuse_request(state, given.decision_seq, "GW-405", f"not sent: {given.why}")
     return []
 

@@ -259,7 +259,9 @@ class Callbacks(fix.Application):  # type: ignore[misc]
         if values.get(43) != "Y":
             # Not a resend and not the pump's: the engine's own BusinessMessageReject.
             return bool(link.session.isLoggedOn())
-        body = self._resend_body(link.name, int(values[34]), values[35])
+        number = int(values[34])
+        # The peer may ask before the pump has got round to journaling the send.
+        body = link.unjournaled(number) or self._resend_body(link.name, number, values[35])
         if body is None:
             return False
         message.clear()
@@ -289,7 +291,9 @@ class Callbacks(fix.Application):  # type: ignore[misc]
         if sending.thread == get_ident():
             sending.shown = True
             link.used = True
-            self.put(Outgoing(link.spec.name, time_ns(), text, sending.decision_seq, sending.index))
+            item = Outgoing(link.spec.name, time_ns(), text, sending.decision_seq, sending.index)
+            link.note_sent(item)
+            self.put(item)
             return
         msg_type = texts.msg_type(text)
         if msg_type == "A":

@@ -6,11 +6,12 @@ after the messages before it were sent again, or never. A :class:`Link` keeps th
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
 from fixgateway.sessions import texts
-from fixgateway.sessions.items import Seen
+from fixgateway.sessions.items import Outgoing, Seen
 from fixgateway.sessions.settings import SessionSpec
 
 MAX_UNDELIVERED = 65_536
@@ -19,6 +20,10 @@ deliver that one after all, the gateway makes do with the engine's own rendering
 
 MAX_REFUSALS = 1_024
 """Numbers per session whose refusals are counted; at the limit counting starts afresh."""
+
+
+MAX_UNJOURNALED = 65_536
+"""Sends per session that may wait for the pump to journal them; a resend of an older one is a gap fill."""
 
 
 @dataclass(eq=False, slots=True)
@@ -32,6 +37,7 @@ class Link:
         undelivered: texts by MsgSeqNum, the latest of each number.
         early: Rejects delivered ahead of their turn, waiting for it.
         refusals: how often the engine could not read a number.
+        sent: what the pump sent and may not have journaled yet; filled in the pump's thread only.
         used: whether this epoch's sender numbers have begun.
         reset_sent: our own last Logon asked for a reset.
         reopen: log on again once down.
@@ -44,6 +50,7 @@ class Link:
     undelivered: dict[int, Seen] = field(default_factory=dict)
     early: dict[int, Seen] = field(default_factory=dict)
     refusals: dict[int, int] = field(default_factory=dict)
+    sent: deque[Outgoing] = field(default_factory=lambda: deque(maxlen=MAX_UNJOURNALED))
     used: bool = False
     reset_sent: bool = False
     reopen: bool = False
@@ -67,6 +74,21 @@ class Link:
         for number in stale or [next(iter(self.undelivered))]:
             del self.undelivered[number]
 
+    def note_sent(self, item: Outgoing) -> None:
+        """Remember a send until the pump has journaled it (then the journal knows it)."""
+        sent = self.sent
+        while sent and sent[0].seq:
+            sent.popleft()
+        sent.append(item)
+
+    def unjournaled(self, number: int) -> str | None:
+        """The body sent as ``number`` if the pump has not journaled that send yet."""
+        # Copied in one step: the pump's thread may be adding.
+        for item in reversed(tuple(self.sent)):
+            if texts.msg_seq_num(item.text) == number:
+                return texts.body(item.text) if not item.seq else None
+        return None
+
     def refused_again(self, number: int) -> bool:
         """Count a refusal of ``number``; whether it is not the first."""
         if len(self.refusals) >= MAX_REFUSALS:
@@ -81,6 +103,7 @@ class Link:
         self.undelivered.clear()
         self.early.clear()
         self.refusals.clear()
+        self.sent.clear()
 
 
 @dataclass(slots=True)

@@ -77,6 +77,18 @@ def header_fields(text: str) -> list[tuple[int, str]]:
     return fields
 
 
+def body(text: str) -> str:
+    """The body fields, each ended by SOH, of text the engine itself wrote."""
+    end = text.rfind("\x0110=") + 1
+    at = 0
+    while at < end:
+        tag = text[at : text.find("=", at)]
+        if not tag.isdigit() or int(tag) not in HEADER_TAGS:
+            break
+        at = text.find(SOH, at) + 1
+    return text[at:end]
+
+
 def lying_length(body: str) -> int:
     """The first data tag whose length field is missing or wrong, 0 when there is none.
 

@@ -107,14 +107,20 @@ def _text(pairs: Iterable[Pair]) -> str:
 
 def _forwarded(output: ForwardToBroker | PassToOms, source: Message, on_behalf_of: bool) -> Built:
     if isinstance(output, ForwardToBroker):
-        # The text check has refused everything that could not be sent exactly.
-        return Built(output.msg_type, source.body, to_broker(source.header, output.oms, on_behalf_of))
+        # An order that could not be sent exactly was refused by the text check; a cancel always passes, so
+        # what the engine cannot carry is replaced in it.
+        body = source.body if output.msg_type in _EXACT else _passable(source)
+        return Built(output.msg_type, body, to_broker(source.header, output.oms, on_behalf_of))
     header = to_oms(source.header, output.broker, on_behalf_of)
     return Built(output.msg_type, _passable(source), header)
 
 
+_EXACT = frozenset("DG")
+"""Orders: sent byte for byte or not at all."""
+
+
 def _passable(source: Message) -> str:
-    """A broker's body as the engine can send and resend it; nearly always the body itself.
+    """A peer's body as the engine can send and resend it; nearly always the body itself.
 
     NUL, bytes that are not UTF-8 and a SOH inside a text become ``?``, one for one; a data field gets its true
     length, because the engine cannot resend one that lies. The engine takes the body as the value of its
@@ -129,7 +135,7 @@ def _passable(source: Message) -> str:
         return join(pairs)
     first = next((index for index, (tag, _) in enumerate(pairs) if _plain_tag(tag) and tag not in DATA_OF), -1)
     if first < 0:
-        return _text([("58", "the broker's message had no readable field")])
+        return _text([("58", "the message had no readable field")])
     return join([pairs[first], *pairs[:first], *pairs[first + 1 :]])
 
 

@@ -22,18 +22,6 @@ from fixgateway.sessions.items import Accepted, EngineRefused, Outgoing, Seen, S
 from fixgateway.sessions.settings import HostSpec, SessionSpec
 
 
-def body_of(text: str) -> str:
-    """The text between header and trailer."""
-    end = text.rfind("\x0110=") + 1
-    at = 0
-    while at < end:
-        tag = text[at : text.find("=", at)]
-        if int(tag) not in texts.HEADER_TAGS:
-            break
-        at = text.find("\x01", at) + 1
-    return text[at:end]
-
-
 def say(**what: Any) -> None:
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
@@ -56,13 +44,15 @@ class Driver:
             if "next_target" in config:
                 store.prepare_target(self.spec.store_dir, s, config["next_target"])
             for number, text in store.sent_texts(self.spec.store_dir, s):
-                self.bodies[s.name, number] = body_of(text)
+                self.bodies[s.name, number] = texts.body(text)
         self.host = SessionHost(self.spec, self.inbox, self.resend)
         self.pause = threading.Event()
         self.relayed = 0
         self.slow = config.get("slow_seconds", 0.0)
         self.verbose = config.get("verbose", True)
         self.relay = config.get("relay", True)
+        self.forgetful = config.get("forgetful", False)
+        """Never journals what it sent."""
 
     def resend(self, session: str, number: int, msg_type: str) -> str | None:
         return self.bodies.get((session, number))
@@ -80,9 +70,10 @@ class Driver:
                     target = to_broker if item.session in omses else to_oms
                     text = item.seen.text
                     if target:
-                        self.host.send(target, texts.msg_type(text), body_of(text), (), seq, 0)
-                elif isinstance(item, Outgoing) and item.decision_seq:
-                    self.bodies[item.session, texts.msg_seq_num(item.text)] = body_of(item.text)
+                        self.host.send(target, texts.msg_type(text), texts.body(text), (), seq, 0)
+                elif isinstance(item, Outgoing) and item.decision_seq and not self.forgetful:
+                    item.seq = seq
+                    self.bodies[item.session, texts.msg_seq_num(item.text)] = texts.body(item.text)
                 if self.verbose:
                     self.tell(item)
                 if self.slow:
@@ -126,6 +117,10 @@ class Driver:
                 raise ZeroDivisionError("made to fail")
 
             Callbacks.incoming = fail  # type: ignore[method-assign]
+            return True
+        if name == "forget":
+            time.sleep(0.3)  # what was sent is journaled by then
+            self.bodies.clear()
             return True
         if name == "failed":
             return self.host.failed

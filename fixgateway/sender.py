@@ -1,0 +1,114 @@
+"""Sending what was decided: at once, later, or never.
+
+A message goes to the FIX engine of a session that is logged on. A D or G that cannot go at once is given back
+as not sent, hence refused to the OMS; everything else waits in the session's outbox and goes, in order, when
+the session is up again. A body that the engine cannot carry is given back too: it would never go.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Protocol
+
+import structlog
+
+from fixgateway.core.outputs import ForwardToBroker, SendAllocation
+from fixgateway.errors import WireError
+from fixgateway.monitor.metrics import Metrics
+from fixgateway.recovery import Pending
+from fixgateway.translate import Translator
+
+MAX_OUTBOX = 100_000
+"""Messages that may wait for one session; beyond it the oldest is left to recovery, with an error in the log."""
+
+
+class Line(Protocol):
+    """What sending needs of the sessions room."""
+
+    def send(
+        self,
+        session: str,
+        msg_type: str,
+        body: str,
+        header: tuple[tuple[int, str], ...],
+        decision_seq: int,
+        index: int,
+    ) -> bool:
+        """Hand a message to the FIX engine; False when it surely did not go."""
+        ...
+
+    def is_up(self, session: str) -> bool:
+        """Whether the session is logged on."""
+        ...
+
+    def logout(self, session: str, text: str) -> None:
+        """Log the session out."""
+        ...
+
+
+class Sender:
+    """Performs sends on the pump's thread.
+
+    Args:
+        line: the FIX sessions. translator: builds the text.
+        metrics: told how long an allocation took. log: told of what could not be sent.
+    """
+
+    def __init__(
+        self, line: Line, translator: Translator, metrics: Metrics, log: structlog.stdlib.BoundLogger
+    ) -> None:
+        self._line = line
+        self._translator = translator
+        self._metrics = metrics
+        self._log = log
+        self._outbox: dict[str, deque[Pending]] = {}
+
+    def perform(self, waiting: Pending, now_ns: int) -> str:
+        """Send one decided message, or keep it for later.
+
+        Returns:
+            "" when it was sent or waits; else why it was not and never will be, for the core to know.
+        """
+        queued = self._outbox.get(waiting.session)
+        if not queued:
+            sent, why = self._send(waiting, now_ns)
+            if sent or why:
+                return why
+        if waiting.is_order:
+            return f"{waiting.session} is not logged on"
+        self.keep([waiting])
+        return ""
+
+    def keep(self, later: Iterable[Pending]) -> None:
+        """Put messages at the end of their sessions' outboxes."""
+        for waiting in later:
+            queued = self._outbox.setdefault(waiting.session, deque())
+            queued.append(waiting)
+            if len(queued) > MAX_OUTBOX:
+                left = queued.popleft()
+                self._log.error("outbox.full", session=left.session, decision_seq=left.decision_seq)
+
+    def flush(self, session: str, now_ns: int) -> None:
+        """The session is up: send what waited, in order, until something does not go."""
+        queued = self._outbox.get(session)
+        while queued and self._line.is_up(session):
+            sent, why = self._send(queued[0], now_ns)
+            if not sent and not why:
+                return
+            queued.popleft()
+
+    def _send(self, waiting: Pending, now_ns: int) -> tuple[bool, str]:
+        """Whether it went, and if it can never go, why: only what forwards a peer's body may fail so."""
+        built = self._translator.build(waiting.output, waiting.ts_ns, waiting.source)
+        try:
+            sent = self._line.send(
+                waiting.session, built.msg_type, built.body, built.header, waiting.decision_seq, waiting.number
+            )
+        except WireError as error:
+            name = type(waiting.output).__name__
+            self._log.error("send.impossible", session=waiting.session, output=name, error=str(error))
+            return not isinstance(waiting.output, ForwardToBroker), str(error)
+        if sent and isinstance(waiting.output, SendAllocation):
+            self._metrics.allocation_sent((now_ns - waiting.ts_ns) / 1e9)
+        return sent, ""
