@@ -61,6 +61,8 @@ LOGOUT_SECONDS = 5.0
 """How long a stop waits for counterparties to answer Logout."""
 DRAIN_SECONDS = 10.0
 """How long a stop waits for the inbox to be empty."""
+SAFETY_GAP = 1_000
+"""Sender numbers skipped when the FIX store was lost; the counterparty asks for them and gets a gap fill."""
 EXIT_FAILED = 70
 """Exit status after a failure that ended the process at once."""
 
@@ -168,8 +170,7 @@ class Gateway:
         for session in (*self._spec.oms, *self._spec.brokers):
             check_age(self._paths.store, session, self._memory)
             self._adopt_store(session)
-            if session.name in self._memory.highest:
-                store.prepare_target(self._paths.store, session, self._memory.highest[session.name] + 1)
+            self._prepare_store(session)
         self._log.info(
             "journal.recovered",
             records=self._memory.records,
@@ -189,6 +190,21 @@ class Gateway:
             seq = self._writer.append(Kind.WIRE_OUT, session.name, now_ns, payload)
             note_sent(self._memory, self._index, session.name, text, seq, decision, output)
             self._log.info("store.adopted", session=session.name, msg_seq_num=number, decision_seq=decision)
+
+    def _prepare_store(self, session: SessionSpec) -> None:
+        """The numbers the session goes on with; a store that was lost is made anew from the journal."""
+        name, where = session.name, self._paths.store
+        next_target = self._memory.highest.get(name, 0) + 1
+        if store.read_seqnums(where, session) is None and name in self._memory.sent:
+            # What was sent last may be missing from the journal too: never use its numbers again.
+            next_sender = self._memory.sent[name] + 1 + SAFETY_GAP
+            store.rebuild(where, session, self._index.texts(name), next_sender, next_target)
+            self._log.warning("store.rebuilt", session=name, next_sender=next_sender, next_target=next_target)
+        elif name in self._memory.highest:
+            store.prepare_target(where, session, next_target)
+        lost = store.repair(where, session)
+        if lost:
+            self._log.warning("store.repaired", session=name, numbers=len(lost))
 
     def _first_records(self) -> None:
         """Start record, the pump, and the engine's first inputs: started, configuration, time."""
@@ -221,6 +237,9 @@ class Gateway:
             Command(lambda seq, ts_ns: Tick(seq, ts_ns, day, local_time)),
         ]
         self._pump.finish_recovery(first, list(leftovers(self._memory)))
+        if self._memory.engine.state is not None:
+            for target in self._memory.engine.state.halted:
+                self._metrics.orders_halted(target, True)
 
     def _resend(self, session: str, msg_seq_num: int, kind: str) -> str | None:
         return self._pump.resend(session, msg_seq_num, kind)

@@ -265,7 +265,8 @@ class Pump:
         for cut in self._cuts:
             self._line.logout(cut.session, cut.text)
         for session in self._flush:
-            self._sender.flush(session, self._now_ns)
+            for waiting, why in self._sender.flush(session, self._now_ns):
+                self._later.append(self._give_back(waiting, why))
         self._metrics.batch(records, sync_seconds, self._inbox.qsize(), self._now_ns)
         self._metrics.observe(self._decided)
         self._metrics.journal_records({kind.label: n for kind, n in self._kinds.items()})

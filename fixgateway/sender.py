@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from fixgateway.core.outputs import ForwardToBroker, SendAllocation
+from fixgateway.core.outputs import SendAllocation
 from fixgateway.errors import WireError
 from fixgateway.monitor.metrics import Metrics
 from fixgateway.recovery import Pending
@@ -89,14 +89,22 @@ class Sender:
                 left = queued.popleft()
                 self._log.error("outbox.full", session=left.session, decision_seq=left.decision_seq)
 
-    def flush(self, session: str, now_ns: int) -> None:
-        """The session is up: send what waited, in order, until something does not go."""
+    def flush(self, session: str, now_ns: int) -> list[tuple[Pending, str]]:
+        """The session is up: send what waited, in order, until something does not go.
+
+        Returns:
+            what can never go, with why, for the core to know.
+        """
         queued = self._outbox.get(session)
+        impossible = []
         while queued and self._line.is_up(session):
             sent, why = self._send(queued[0], now_ns)
             if not sent and not why:
-                return
-            queued.popleft()
+                break
+            waiting = queued.popleft()
+            if why:
+                impossible.append((waiting, why))
+        return impossible
 
     def _send(self, waiting: Pending, now_ns: int) -> tuple[bool, str]:
         """Whether it went, and if it can never go, why: only what forwards a peer's body may fail so."""
@@ -108,7 +116,8 @@ class Sender:
         except WireError as error:
             name = type(waiting.output).__name__
             self._log.error("send.impossible", session=waiting.session, output=name, error=str(error))
-            return not isinstance(waiting.output, ForwardToBroker), str(error)
+            # Only a request of an OMS has somebody to tell; anything else is in the journal and the log.
+            return False, str(error)
         if sent and isinstance(waiting.output, SendAllocation):
             self._metrics.allocation_sent((now_ns - waiting.ts_ns) / 1e9)
         return sent, ""

@@ -24,7 +24,7 @@ from fractions import Fraction
 
 from fixgateway.core.inputs import ExecKind, Execution
 from fixgateway.core.model import EXACT, ZERO, exact_sum
-from fixgateway.core.pricing import average
+from fixgateway.core.pricing import average, round_half_up
 
 PENDING_NEW, NEW, PARTIAL, FILLED, DONE, CANCELLED = "A", "0", "1", "2", "3", "4"
 PENDING_CANCEL, REJECTED, EXPIRED, PENDING_REPLACE = "6", "8", "C", "E"
@@ -218,15 +218,26 @@ def _state(order: Order, report: Execution) -> Effect:
 
 
 def _compare(order: Order, report: Execution, effect: Effect) -> Effect:
-    """Our CumQty against the broker's CumQty(14); said once until they agree again."""
+    """Our CumQty and average against the broker's CumQty(14) and AvgPx(6); said once until they agree again.
+
+    Averages agree when they differ by no more than one unit of the last place the broker wrote.
+    """
     if report.cum_qty is None or report.copy:
         return effect
-    differs = report.cum_qty != order.cum_qty
+    differs = report.cum_qty != order.cum_qty or _average_differs(order, report.avg_px)
     said, order.mismatch = order.mismatch, differs
     if effect.reason or not differs or said:
         return effect
     return Effect(
         effect.name,
         "GW-803",
-        f"order {order.cl_ord_id}: broker says CumQty {report.cum_qty}, fills received add up to {order.cum_qty}",
+        f"order {order.cl_ord_id}: broker says CumQty {report.cum_qty} at {report.avg_px}, the fills received say "
+        f"{order.cum_qty} at {round_half_up(order.average(), 6)}",
     )
+
+
+def _average_differs(order: Order, theirs: Decimal | None) -> bool:
+    exponent = theirs.as_tuple().exponent if theirs is not None else 0
+    if theirs is None or not order.cum_qty or not isinstance(exponent, int):
+        return False
+    return abs(order.average() - Fraction(theirs)) > Fraction(1, 10 ** max(0, -exponent))

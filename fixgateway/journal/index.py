@@ -7,7 +7,7 @@ latest messages are kept in memory; of older ones only the record's number, and 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 TEXTS_MAX = 100_000
@@ -99,6 +99,14 @@ class WireIndex:
         """The input whose decision sent this number; None when unknown or sent for no decision."""
         sent = self.sent(session, msg_seq_num)
         return sent.decision_seq or None if sent else None
+
+    def texts(self, session: str) -> Iterator[tuple[int, str]]:
+        """Every known number of a session's epoch with its text, ascending."""
+        sends = self._sessions.get(session)
+        for number in sorted(sends.entries) if sends else ():
+            text = self.text(session, number)
+            if text is not None:
+                yield number, text
 
     def text(self, session: str, msg_seq_num: int) -> str | None:
         """The text as it was first sent; None when the number is unknown."""

@@ -308,7 +308,12 @@ def test_a_replace_that_reopens_a_filled_order_is_committed_too() -> None:
 
 def test_cancel_of_an_unknown_order() -> None:
     reject = one(World().cancel("C2", "C1"), SendCancelReject)
-    assert (reject.order_id, reject.ord_status, reject.response_to, reject.cxl_rej_reason) == ("NONE", "8", "1", "1")
+    assert (reject.order_id, reject.ord_status, reject.response_to, reject.cxl_rej_reason) == (
+        "NONE",
+        "8",
+        "1",
+        "1",
+    )
 
 
 def test_default_deny() -> None:

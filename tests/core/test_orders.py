@@ -126,8 +126,21 @@ def test_copies_and_status_reports_are_not_fills() -> None:
         ({"kind": ExecKind.FILL, "last_qty": Decimal(5), "last_px": None}, "GW-811"),
         ({"kind": ExecKind.FILL, "last_qty": Decimal(10001), "last_px": Decimal(1)}, "GW-802"),
         ({"kind": ExecKind.BUST, "exec_ref_id": "nope"}, "GW-805"),
-        ({"kind": ExecKind.CORRECT, "exec_ref_id": "nope", "last_qty": Decimal(1), "last_px": Decimal(1)}, "GW-805"),
+        (
+            {"kind": ExecKind.CORRECT, "exec_ref_id": "nope", "last_qty": Decimal(1), "last_px": Decimal(1)},
+            "GW-805",
+        ),
         ({"kind": ExecKind.FILL, "last_qty": Decimal(5), "last_px": Decimal(1), "cum_qty": Decimal(6)}, "GW-803"),
+        (
+            {
+                "kind": ExecKind.FILL,
+                "last_qty": Decimal(5),
+                "last_px": Decimal(1),
+                "cum_qty": Decimal(5),
+                "avg_px": Decimal("1.02"),
+            },
+            "GW-803",
+        ),
     ],
 )
 def test_odd_reports_open_an_exception_and_are_passed_on(fields: dict[str, Any], reason: str) -> None:
@@ -136,6 +149,13 @@ def test_odd_reports_open_an_exception_and_are_passed_on(fields: dict[str, Any],
     assert one(outputs, ExceptionOpened).reason == reason
     assert one(outputs, Alert).reason == reason
     assert one(outputs, PassToOms).oms == "OMS1"
+
+
+def test_a_rounded_average_agrees() -> None:
+    world = world_with_order()
+    world.fill("1", "1", cum_qty=Decimal(1), avg_px=Decimal(1))
+    outputs = world.fill("2", "2", cum_qty=Decimal(3), avg_px=Decimal("1.66"))  # exactly 5/3, cut off
+    assert not some(outputs, ExceptionOpened)
 
 
 def test_a_difference_in_cum_qty_is_said_once() -> None:

@@ -176,7 +176,9 @@ printable = st.text(max_size=12)
 
 @given(
     st.lists(st.tuples(printable, printable), max_size=5),
-    st.fixed_dictionaries({}, optional={k: printable for k in ("trade_date", "symbol", "side", "total", "lot", "oms")}),
+    st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(("trade_date", "symbol", "side", "total", "lot", "oms"), printable)
+    ),
 )
 def test_any_draft_gets_an_answer(lines: list[tuple[str, str]], fields: dict[str, Any]) -> None:
     rows = tuple(DraftLine(n, a, q) for n, (a, q) in enumerate(lines, 1))

@@ -239,9 +239,14 @@ class Day:
         newest = list(leg.asked)[-1]
         asked = leg.asked[newest]
         if self.random.random() < 0.5 and asked >= leg.filled:
-            leg.asked = {name: asked for name in leg.asked}
+            leg.asked = dict.fromkeys(leg.asked, asked)
             return self.world.execution(
-                ExecKind.REPLACED, newest, exec_id=self.name("E"), orig_cl_ord_id=first, order_qty=asked, session=broker
+                ExecKind.REPLACED,
+                newest,
+                exec_id=self.name("E"),
+                orig_cl_ord_id=first,
+                order_qty=asked,
+                session=broker,
             )
         leg.asked.pop(newest)
         return self.world.give(
@@ -264,7 +269,13 @@ class Day:
         leg.fills[exec_id] = new
         leg.filled += new - old
         return self.world.execution(
-            ExecKind.CORRECT, cl_ord_id, exec_id, exec_ref_id=ref, last_qty=new, last_px=Decimal(11), session=broker
+            ExecKind.CORRECT,
+            cl_ord_id,
+            exec_id,
+            exec_ref_id=ref,
+            last_qty=new,
+            last_px=Decimal(11),
+            session=broker,
         )
 
     def odds(self) -> tuple[Output, ...]:

@@ -420,6 +420,11 @@ class Live:
         assert result.records > 0
         return result.records
 
+    def check_journal_after_crash(self) -> None:
+        """Nothing but an unfinished last record may be wrong."""
+        result = verify(self.data_dir)
+        assert result.verified or result.torn_tail, result.damage
+
     def end_well(self) -> None:
         """Stop; the exit is clean, the journal verifies and no message met a bug of the gateway's."""
         assert self.stop() == 0, self.tail()
