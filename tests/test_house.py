@@ -83,7 +83,7 @@ def test_core_reads_no_clock_and_no_float() -> None:
                 wrong.append(f"{path.name}:{node.lineno} .{node.attr}")
             called = node.func if isinstance(node, ast.Call) else None
             if isinstance(called, ast.Name) and called.id in ("float", "print", "open", "input"):
-                wrong.append(f"{path.name}:{node.lineno} {called.id}()")
+                wrong.append(f"{path.name}:{called.lineno} {called.id}()")
             if isinstance(node, ast.Constant) and isinstance(node.value, float):
                 wrong.append(f"{path.name}:{node.lineno} {node.value}")
     assert not wrong

@@ -152,8 +152,8 @@ class Day:
         self.n = 0
 
     def run(self, steps: int = 120) -> None:
-        actions = [self.submit, self.order, self.order, self.order, self.replace, self.cancel, self.fill, self.fill,
-                   self.fill, self.end, self.amend, self.answer_replace, self.odds, self.session]  # fmt: skip
+        actions = [self.submit, *[self.order] * 3, self.replace, self.cancel, *[self.fill] * 3, self.end,
+                   self.amend, self.answer_replace, self.odds, self.session]  # fmt: skip
         for _ in range(steps):
             self.ledger.take(self.random.choice(actions)())
         self.ledger.take(self.world.tick(TODAY, "19:00:00"))
@@ -194,7 +194,7 @@ class Day:
         found = self.any_leg()
         if not found:
             return ()
-        (_, cl_ord_id), leg = found
+        _, leg = found
         orig = self.random.choice(list(leg.asked))
         qty = str(self.random.choice([1, 10, 40, 100]))
         oms = self.ledger.registered[leg.statement].statement.oms

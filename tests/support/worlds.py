@@ -65,10 +65,11 @@ POLICY = Policy(
     affirm_at="21:00",
     text_sha256="",
 )
-ACCOUNTS = tuple(
-    Account(name, name, "proprietary" if name == "PROP" else "client", "standard", "S", "active")
-    for name in ("CLIENT-A", "CLIENT-B", "CLIENT-C", "PROP", "X1", "X2")
-) + (
+ACCOUNTS = (
+    *(
+        Account(name, name, "proprietary" if name == "PROP" else "client", "standard", "S", "active")
+        for name in ("CLIENT-A", "CLIENT-B", "CLIENT-C", "PROP", "X1", "X2")
+    ),
     Account("SHUT", "shut", "client", "standard", "S", "closed"),
     Account("ERR", "errors", "error", "standard", "S", "active"),
     Account("ALONE", "alone", "client", "standard", "S", "active", aggregation_permitted=False),
@@ -129,7 +130,9 @@ class World:
         fields: dict[str, Any] = {"door": "fix" if session else "http", "actor": "a", "seed": SEED, **more}
         return self.give(SubmitStatement, session=session, draft=written or draft(), **fields)
 
-    def order(self, cl_ord_id: str = "C1", qty: str = "50000", statement: str = "S-1", **more: Any) -> tuple[Output, ...]:
+    def order(
+        self, cl_ord_id: str = "C1", qty: str = "50000", statement: str = "S-1", **more: Any
+    ) -> tuple[Output, ...]:
         keys = (("AllocID", statement),) if statement else (("ClOrdID", cl_ord_id),)
         given = NewOrder(
             seq=0,
@@ -181,7 +184,9 @@ class World:
             CancelOrder, session=session, msg_seq_num=1, defect="", cl_ord_id=cl_ord_id, orig_cl_ord_id=orig
         )
 
-    def execution(self, kind: ExecKind, cl_ord_id: str = "C1", exec_id: str = "", **more: Any) -> tuple[Output, ...]:
+    def execution(
+        self, kind: ExecKind, cl_ord_id: str = "C1", exec_id: str = "", **more: Any
+    ) -> tuple[Output, ...]:
         given = Execution(
             seq=0,
             ts_ns=0,
@@ -214,7 +219,13 @@ class World:
 
     def ack(self, alloc_id: str, status: str = "accepted", session: str = "BRK1") -> tuple[Output, ...]:
         return self.give(
-            AllocationAck, session=session, msg_seq_num=1, alloc_id=alloc_id, status=status, reject_code="", text=""
+            AllocationAck,
+            session=session,
+            msg_seq_num=1,
+            alloc_id=alloc_id,
+            status=status,
+            reject_code="",
+            text="",
         )
 
     def operate(self, action: str, target: str = "all") -> tuple[Output, ...]:
