@@ -46,7 +46,7 @@ from fixgateway.pump import Command, Item, Pump
 from fixgateway.records import queries
 from fixgateway.records.database import connect
 from fixgateway.records.projector import Projector
-from fixgateway.recovery import Memory, adopt, leftovers, note_sent, recover, started, text_of
+from fixgateway.recovery import Memory, adopt, leftovers, msg_type, note_sent, recover, started, text_of
 from fixgateway.sessions import store
 from fixgateway.sessions.host import SessionHost
 from fixgateway.sessions.inbox import Inbox
@@ -63,6 +63,8 @@ DRAIN_SECONDS = 10.0
 """How long a stop waits for the inbox to be empty."""
 SAFETY_GAP = 1_000
 """Sender numbers skipped when the FIX store was lost; the counterparty asks for them and gets a gap fill."""
+ENGINE_SENDS = frozenset({"0", "1", "2", "3", "4", "5", "A", "j"})
+"""MsgTypes the FIX engine sends of its own accord; every other message in its store was decided by us."""
 EXIT_FAILED = 70
 """Exit status after a failure that ended the process at once."""
 
@@ -184,6 +186,8 @@ class Gateway:
         first = self._memory.sent.get(session.name, 0) + 1
         for number, text in store.sent_texts(self._paths.store, session, first):
             decision, output = adopt(self._memory, self._translator, session.name, text)
+            if not decision and msg_type(text) not in ENGINE_SENDS:
+                raise UsageError(older(self._paths.store, session, f"message {number}, which it never decided"))
             raw = text.encode("utf-8", "surrogateescape")
             now_ns = self._clock.now_ns()
             payload = pack_wire_out(decision, output, raw)
@@ -419,8 +423,8 @@ def check_age(store_dir: Path, session: SessionSpec, memory: Memory) -> None:
     """Refuse to start when the FIX store knows a session that the journal does not.
 
     A journal restored from an old backup, or an emptied journal directory beside a living store, would make
-    the gateway forget orders it sent. The store may be ahead by what a crash left in flight, never by a
-    session's whole life.
+    the gateway forget orders it sent. A decision is durable before its message leaves, so the store may hold
+    messages whose wire-out record a crash kept from the journal, but none that was never decided.
 
     Raises:
         UsageError: naming the session and the two ways out.
@@ -428,10 +432,15 @@ def check_age(store_dir: Path, session: SessionSpec, memory: Memory) -> None:
     numbers = store.read_seqnums(store_dir, session)
     if numbers is None or max(numbers) <= 1 or session.name in memory.highest or session.name in memory.sent:
         return
-    raise UsageError(
-        f"the FIX store of session {session.name} stands at {numbers[0]} sent and {numbers[1]} received, but the "
-        f"journal has nothing of it: the journal is older than the session. Restore the newest journal, or agree "
-        f"a sequence reset with {session.name} and remove its files in {store_dir}"
+    raise UsageError(older(store_dir, session, f"{numbers[0] - 1} messages sent and {numbers[1] - 1} received"))
+
+
+def older(store_dir: Path, session: SessionSpec, what: str) -> str:
+    """The words for a journal that is older than a session's store."""
+    name = session.name
+    return (
+        f"the FIX store of session {name} has {what}; the journal does not: it is older than the session. Restore "
+        f"the newest journal, or agree a sequence reset with {name} and remove its files in {store_dir}"
     )
 
 

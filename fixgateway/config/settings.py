@@ -248,7 +248,22 @@ def _place_checks(settings: Settings) -> list[Problem]:
             )
         )
     found += _secret_checks(file, settings.records.url)
+    found += _version_checks(settings)
     return found
+
+
+def _version_checks(settings: Settings) -> Iterator[Problem]:
+    """An OMS and its brokers speak one version: bodies are forwarded byte for byte, never translated."""
+    versions = {broker.comp_id: broker.begin_string for broker in settings.broker}
+    for oms in settings.oms:
+        for broker in oms.brokers:
+            if versions[broker] != oms.begin_string:
+                yield Problem(
+                    str(settings.file),
+                    f"oms[{oms.comp_id}].begin_string",
+                    f"is {oms.begin_string}, its broker {broker} speaks {versions[broker]}",
+                    "give both the same version; messages are not translated between versions",
+                )
 
 
 def _same_host(listen: str, http: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -166,12 +167,12 @@ def test_kills_in_the_middle_of_a_burst_lose_and_double_nothing(make: Callable[.
             quantity = 1 if len(sent) % 10 else 2_000_000  # every tenth is more than the statement
             oms.send("D", order(cl_ord_id, name, quantity))
             sent.append(cl_ord_id)
-            time.sleep(0.0005)
+            time.sleep(0.001)
 
     sender = threading.Thread(target=fire)
     sender.start()
     for _ in range(2):
-        time.sleep(chance.uniform(0.1, 0.8))
+        time.sleep(chance.uniform(0.1, 0.6))
         live.kill()
         live.check_journal_after_crash()
         live.restart()
@@ -182,15 +183,24 @@ def test_kills_in_the_middle_of_a_burst_lose_and_double_nothing(make: Callable[.
     oms.send("D", order(last, name, 1))
     broker.expect("D", 30, ClOrdID=last)
 
-    at_broker = [m.get(11) for m in list(broker.received) if m.msg_type == "D"]
-    told = [m.get(11) for m in list(oms.received) if m.msg_type == "8" and m.get(150) == "8"]
-    assert len(at_broker) == len(set(at_broker)), "no order came twice"
-    doubtful = {subject for (subject,) in live.rows("SELECT subject FROM exceptions WHERE reason = 'GW-809'")}
     too_big = {cl_ord_id for number, cl_ord_id in enumerate(sent) if number % 10 == 0}
-    assert not too_big & set(at_broker)
-    assert not set(at_broker) & set(told), "an order that was refused went live"
-    assert set(sent) - set(at_broker) - set(told) - doubtful == set(), "an order without a fate"
-    assert too_big <= set(told)
+
+    def fates() -> tuple[list[str], set[str], set[str]]:
+        at_broker = [m.get(11) for m in list(broker.received) if m.msg_type == "D"]
+        told = {m.get(11) for m in list(oms.received) if m.msg_type == "8" and m.get(150) == "8"}
+        doubtful = {subject for (subject,) in live.rows("SELECT subject FROM exceptions WHERE reason = 'GW-809'")}
+        return at_broker, told, doubtful
+
+    def without_a_fate() -> set[str]:
+        at_broker, told, doubtful = fates()
+        return set(sent) - set(at_broker) - told - doubtful
+
+    until(lambda: not without_a_fate(), "a fate for every order", 20)
+    at_broker, told, _ = fates()
+    assert len(at_broker) == len(set(at_broker)), "an order came twice"
+    assert not too_big & set(at_broker), "an order without cover went out"
+    assert not set(at_broker) & told, "an order that was refused went live"
+    assert too_big <= told
     live.end_well()
     check_rebuild(live)
 
@@ -234,9 +244,12 @@ def test_a_journal_restored_from_yesterday_stops_the_start(make: Callable[..., L
     assert live.stop() == 0
     shutil.rmtree(live.data_dir / "journal")
     shutil.move(live.directory / "backup", live.data_dir / "journal")
-    done = live.cli("run", "-c", str(live.config), timeout_seconds=15)
-    assert done.returncode == 2
-    assert "older" in done.stderr
+    process = live.launch()
+    try:
+        assert process.wait(10) == 2, live.tail()
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"it started with a journal that misses what the store sent:\n{live.tail()}")
+    assert "older" in live.tail()
 
 
 def test_a_torn_tail_is_cut_and_said(make: Callable[..., Live]) -> None:
@@ -245,7 +258,7 @@ def test_a_torn_tail_is_cut_and_said(make: Callable[..., Live]) -> None:
     live.kill()
     segment = max((live.data_dir / "journal").glob("*.fgj"))
     good = segment.read_bytes().rstrip(b"\0")
-    segment.write_bytes(good + b"\x00\x00\x01\x00half a record")
+    segment.write_bytes(good[:-5])
     live.restart()
     assert "journal.torn_tail_cut" in live.log.read_text()
     trade.fill(100)

@@ -259,7 +259,8 @@ class Live:
             parts.append("[[oms]]\n" + _toml({"comp_id": name, "brokers": list(self._brokers), **keys}))
         for name, keys in self._brokers.items():
             own: dict[str, Any] = {"comp_id": name, "host": HOST, "port": self.ports[name], "reconnect_seconds": 1}
-            own["max_unacked_seconds"] = 3600  # most tests' brokers answer only what the test is about
+            # Most tests' brokers answer only what the test is about.
+            own |= {"max_unacked_orders": 1_000_000, "max_unacked_seconds": 3600}
             parts.append("[[broker]]\n" + _toml({**own, **keys}))
         self.config.write_text("\n".join(parts))
 
