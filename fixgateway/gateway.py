@@ -45,7 +45,7 @@ from fixgateway.monitor.metrics import Metrics
 from fixgateway.pump import Command, Item, Pump
 from fixgateway.records import queries
 from fixgateway.records.database import connect
-from fixgateway.records.projector import Projector
+from fixgateway.records.process import ProjectorProcess
 from fixgateway.recovery import Memory, adopt, leftovers, msg_type, note_sent, recover, started, text_of
 from fixgateway.sessions import store
 from fixgateway.sessions.host import SessionHost
@@ -119,7 +119,7 @@ class Gateway:
         self._paths = _Paths(settings.data_dir)
         self._asked_to_stop = threading.Event()
         self._stop_threads = threading.Event()
-        self._wake_projector = threading.Event()
+        self._projector = ProjectorProcess(settings.data_dir, settings.records.url, self._busy)
         self._started_ns = time.time_ns()
         self._lock_fd = -1
         self._log = configure(settings.log.level)
@@ -248,16 +248,17 @@ class Gateway:
     def _resend(self, session: str, msg_seq_num: int, kind: str) -> str | None:
         return self._pump.resend(session, msg_seq_num, kind)
 
-    def _synced(self, _seq: int) -> None:
-        self._wake_projector.set()
+    def _busy(self) -> bool:
+        """Whether more waits for the pump than it takes at once."""
+        return self._inbox.qsize() > self.settings.limits.batch_messages
+
+    def _synced(self, seq: int) -> None:
+        self._projector.synced(seq)
 
     def _connect_rooms(self) -> None:
         """Database, projector, pump: everything behind the doors."""
         self._database = connect(self.settings.records.url, self._paths.data_dir)
-        self._projector = Projector(self._database)
-        self._thread("projector", lambda: self._projector.run(
-            self._paths.data_dir, self._stop_threads, self._wake_projector, lambda: self._writer.synced_seq
-        ))  # fmt: skip
+        self._projector.start()
         self._thread("records-lag", self._watch_records)
         self._pump_thread = self._thread("pump", self._pump.run)
 
@@ -337,11 +338,9 @@ class Gateway:
         self._pump_thread.join(DRAIN_SECONDS)
         self._writer.append(Kind.STOP, "", self._clock.now_ns(), encode_json({"why": "asked"}))
         self._writer.sync()
-        self._wake_projector.set()
-        deadline = time.monotonic() + LOGOUT_SECONDS
-        while self._projector.lag and not self._projector.error and time.monotonic() < deadline:
-            time.sleep(0.02)
+        self._projector.synced(self._writer.synced_seq)
         self._stop_threads.set()
+        self._projector.stop(LOGOUT_SECONDS)
         self._http.stop()
         self._decision_log.flush()
         self._log.info("gateway.stopped", journal_records=self._writer.synced_seq)

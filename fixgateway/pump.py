@@ -4,7 +4,8 @@ Theory of operation. Everything that happens arrives in one inbox, first in firs
 batch, and for each item writes its journal record, translates it, applies it to the engine and writes the
 decision. Then one sync makes the whole batch durable, and only then are the batch's messages sent and its
 callers answered: nothing leaves that the journal does not hold (write ahead). What was sent comes back as an
-``Outgoing`` item and is journaled with the next batch, which follows at once.
+``Outgoing`` item and is journaled with the next batch. A batch that nothing waits for (texts read or sent) is
+made durable with the next one, at the latest after ``SYNC_SECONDS``.
 
 Failing. A journal that cannot be written ends the process at once: nothing is sent unjournaled, and what was
 not durable comes again by resend. A bug of ours in translating or deciding costs one message its decision,
@@ -17,7 +18,6 @@ from __future__ import annotations
 import gc
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -38,6 +38,7 @@ from fixgateway.core.outputs import (
 )
 from fixgateway.core.state import State
 from fixgateway.errors import FixgatewayError, WireError
+from fixgateway.figures import Figures
 from fixgateway.journal.codec import encode_input, encode_outputs
 from fixgateway.journal.index import WireIndex
 from fixgateway.journal.records import Kind, pack_accepted, pack_engine_refused, pack_wire_out
@@ -65,6 +66,9 @@ from fixgateway.wire.message import Message, parse
 
 ASK_TIMEOUT_SECONDS = 30
 """How long a caller waits for the pump before being told that the outcome is unknown."""
+SYNC_SECONDS = 0.01
+"""Records that nothing waits for (texts read, texts sent) are durable at the latest after this."""
+_WAIT_SECONDS = 0.1
 _TICK_SECONDS = 1.0
 _TIDY_SECONDS = 600.0
 
@@ -106,25 +110,26 @@ class Pump:
         batch_messages: int,
     ) -> None:
         self.memory = memory
-        self.batches = 0
         self.busy = False
         self._inbox = inbox
         self._writer = writer
         self._index = index
         self._translator = translator
-        self._line = line
         self._sender = Sender(line, translator, metrics, log)
         self._clock = clock
         self._zone = zone
         self._metrics = metrics
         self._health = health
         self._log = log
-        self._decision_log = decision_log
+        self._figures = Figures(metrics, decision_log)
         self._synced = synced
         self._fail = fail
         self._batch_messages = batch_messages
         self._forbidden: set[int] = set()
         self._stopping = False
+        self._later: list[Command] = []
+        self._line = line
+        self._unsynced_since = 0.0
         self._next_tick = 0.0
         self._next_tidy = time.monotonic() + _TIDY_SECONDS
         self._degraded = ""
@@ -136,9 +141,6 @@ class Pump:
         self._answers: list[tuple[Future[tuple[Input, tuple[Output, ...]]], Input, tuple[Output, ...]]] = []
         self._decided: list[tuple[Input, tuple[Output, ...]]] = []
         self._flush: list[str] = []
-        self._later: list[Command] = []
-        self._kinds: Counter[Kind] = Counter()
-        self._messages: Counter[tuple[str, str, str]] = Counter()
 
     # ------------------------------------------------------------ from other threads
 
@@ -208,9 +210,13 @@ class Pump:
         try:
             while not self._stopping:
                 self.busy = False
-                items = self._inbox.get_batch(self._batch_messages, 0.1)
+                waiting = self._unsynced_since
+                items = self._inbox.get_batch(self._batch_messages, SYNC_SECONDS if waiting else _WAIT_SECONDS)
+                if waiting and time.monotonic() - waiting >= SYNC_SECONDS:
+                    self._sync()
                 self.busy = True
                 self._health.beat(time.monotonic_ns())
+                self._figures.publish(self._inbox.qsize(), self._now_ns, idle=not items)
                 items += self._due()
                 while items:
                     self.cycle(items)
@@ -247,10 +253,11 @@ class Pump:
         self._now_ns = self._clock.now_ns()
         for item in items:
             _TAKE[type(item)](self, item)
-        before = time.perf_counter()
-        self._writer.sync()
-        sync_seconds = time.perf_counter() - before
-        self._synced(self._writer.synced_seq)
+        sync_seconds = 0.0
+        if self._sends or self._answers or self._cuts or self._flush:
+            sync_seconds = self._sync()
+        elif not self._unsynced_since:
+            self._unsynced_since = time.monotonic()
         sends, self._sends = self._sends, []
         for waiting in sends:
             why = self._sender.perform(waiting, self._now_ns)
@@ -258,7 +265,15 @@ class Pump:
                 self._later.append(self._give_back(waiting, why))
         self._after(len(items), sync_seconds)
 
-    def _after(self, records: int, sync_seconds: float) -> None:
+    def _sync(self) -> float:
+        """Make everything appended durable; how many seconds it took."""
+        before = time.perf_counter()
+        self._writer.sync()
+        self._unsynced_since = 0.0
+        self._synced(self._writer.synced_seq)
+        return time.perf_counter() - before
+
+    def _after(self, items: int, sync_seconds: float) -> None:
         """What follows a batch besides its messages: callers, sessions to cut or flush, figures."""
         for done, given, outputs in self._answers:
             done.set_result((given, outputs))
@@ -267,17 +282,12 @@ class Pump:
         for session in self._flush:
             for waiting, why in self._sender.flush(session, self._now_ns):
                 self._later.append(self._give_back(waiting, why))
-        self._metrics.batch(records, sync_seconds, self._inbox.qsize(), self._now_ns)
-        self._metrics.observe(self._decided)
-        self._metrics.journal_records({kind.label: n for kind, n in self._kinds.items()})
-        self._metrics.messages(self._messages)
-        self._decision_log.write(self._decided)
-        for batch in (self._answers, self._cuts, self._flush, self._decided, self._kinds, self._messages):
+        self._figures.batch(self._decided, items, sync_seconds)
+        for batch in (self._answers, self._cuts, self._flush, self._decided):
             batch.clear()
-        self.batches += 1
 
     def _append(self, kind: Kind, session: str, ts_ns: int, payload: bytes) -> int:
-        self._kinds[kind] += 1
+        self._figures.kinds[kind] += 1
         return self._writer.append(kind, session, ts_ns, payload)
 
     # ------------------------------------------------------------ items
@@ -289,7 +299,7 @@ class Pump:
     def _take_accepted(self, item: Accepted) -> None:
         session, text, number = item.session, item.seen.text, item.msg_seq_num
         kind = msg_type(text)
-        self._messages[session, "in", kind] += 1
+        self._figures.messages[session, "in", kind] += 1
         statement = kind == "J" and self._translator.role(session) == "oms"
         seed = secrets.token_hex(32) if statement else ""
         payload = pack_accepted(item.seen.seq, number, self.memory.epochs.get(session, 0), seed)
@@ -325,7 +335,7 @@ class Pump:
         raw = item.text.encode("utf-8", "surrogateescape")
         payload = pack_wire_out(item.decision_seq, item.index, raw)
         seq = item.seq = self._append(Kind.WIRE_OUT, item.session, item.ts_ns, payload)
-        self._messages[item.session, "out", msg_type(item.text)] += 1
+        self._figures.messages[item.session, "out", msg_type(item.text)] += 1
         note_sent(self.memory, self._index, item.session, item.text, seq, item.decision_seq, item.index)
 
     def _take_event(self, item: SessionEvent) -> None:

@@ -30,7 +30,7 @@ from fixgateway.core.outputs import (
 )
 from fixgateway.core.pricing import round_half_up
 from fixgateway.core.reasons import Refusal, refuse
-from fixgateway.core.state import Request, State, settle
+from fixgateway.core.state import Request, State, open_order, settle
 
 REFUSED = 0
 """Order key kept for a ClOrdID whose D was refused."""
@@ -64,9 +64,8 @@ def on_new_order(state: State, given: NewOrder) -> list[Output]:
     state.orders[order.key] = order
     state.cl_ord_ids[(order.oms, order.cl_ord_id)] = order.key
     state.at_broker[(broker, order.cl_ord_id)] = order.key
-    record.orders.append(order.key)
     state.brokers[broker].unacked.append(order.key)
-    settle(state, order)
+    open_order(record, order)
     return [
         ForwardToBroker(
             broker=broker,

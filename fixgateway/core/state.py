@@ -106,6 +106,14 @@ class State:
         return self.trade_date.strftime("%Y%m%d")
 
 
+def open_order(record: StatementRecord, order: Order) -> None:
+    """Count a new order into its statement's sums."""
+    record.committed = EXACT.add(record.committed, order.quantity)
+    record.open_orders += 1
+    record.orders.append(order.key)
+    order.committed, order.counted_open = order.quantity, True
+
+
 def settle(state: State, order: Order) -> StatementRecord:
     """Bring the statement's sums (committed, filled, open orders) up to date with one of its orders."""
     record = state.statements[order.statement_id]

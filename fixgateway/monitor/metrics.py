@@ -208,9 +208,10 @@ class Metrics:
 
     def observe(self, decisions: Iterable[tuple[Input, Iterable[Output]]]) -> None:
         """Count a batch of decisions: each an input and what the engine answered."""
-        tally: Tally[Increment] = Tally()
+        tally: dict[Increment, int] = {}
         for source, decided in decisions:
-            tally.update(increments(source, decided))
+            for increment in increments(source, decided):
+                tally[increment] = tally.get(increment, 0) + 1
             for out in decided:
                 if type(out) is outputs.OrdersSwitched:
                     self.orders_halted(out.target, out.halted)
@@ -228,10 +229,14 @@ class Metrics:
         """Count journal records written; ``counts`` maps the kind's name to how many."""
         self._add({("fixgateway_journal_records_total", (kind,)): n for kind, n in counts.items()})
 
-    def batch(self, records: int, sync_seconds: float, queue_depth: int, newest_ts_ns: int) -> None:
-        """One pump batch: records written, how long its sync took, what waits, the newest input's clock."""
-        self._histograms["fixgateway_batch_records"].observe(records)
-        self._histograms["fixgateway_journal_sync_seconds"].observe(sync_seconds)
+    def batches(
+        self, sizes: Iterable[int], sync_seconds: Iterable[float], queue_depth: int, newest_ts_ns: int
+    ) -> None:
+        """Pump batches: items of each, seconds of each sync, what waits now, the newest input's clock."""
+        for size in sizes:
+            self._histograms["fixgateway_batch_records"].observe(size)
+        for seconds in sync_seconds:
+            self._histograms["fixgateway_journal_sync_seconds"].observe(seconds)
         self._gauges["fixgateway_queue_depth"].set(queue_depth)
         self._gauges["fixgateway_last_processed_timestamp_seconds"].set(newest_ts_ns / 1e9)
 

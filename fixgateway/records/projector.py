@@ -43,8 +43,8 @@ RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses after failures in a row; the last one repeats."""
 IDLE_SECONDS = 0.5
 """Longest wait for a wake-up when there is nothing to project."""
-BUSY_SHARE = 0.1
-"""Most of the time the projector works, behind or not: the pump needs the interpreter more."""
+BUSY_SHARE = 0.5
+"""Most of the time the projector works, behind or not: the gateway needs the machine more."""
 GATHER_SECONDS = 0.02
 """Shortest pause between two transactions, so that a busy pump does not cause one for each of its batches."""
 

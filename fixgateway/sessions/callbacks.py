@@ -87,6 +87,7 @@ class Callbacks(fix.Application):  # type: ignore[misc]
         self.poison = poison
         self.put = inbox.put
         self._put_bounded = inbox.put_bounded
+        self._put_quietly = inbox.put_quietly
         self._resend_body = resend
         self._runs_timers = runs_timers and len(self.links) > 1
         self._next_timers = 0.0
@@ -278,7 +279,7 @@ class Callbacks(fix.Application):  # type: ignore[misc]
         seen = Seen(link.spec.name, time_ns(), text)
         self._set_pending_aside()
         self.pending, self.pending_link = seen, link
-        self.put(seen)
+        self._put_quietly(seen)
 
     def _set_pending_aside(self) -> None:
         if self.pending is not None and self.pending_link is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -29,13 +30,30 @@ class Inbox(Generic[T]):
             raise ValueError(f"inbox limit must be at least 1, not {limit}")
         self.limit = limit
         self._queue: queue.SimpleQueue[T] = queue.SimpleQueue()
+        self._held: deque[T] = deque()
         self._closed = False
         self.waits = 0
         """How often a callback had to wait for room (a counter for the metrics; approximate)."""
 
+    def put_quietly(self, item: T) -> None:
+        """Append ``item`` when the next one comes, without waking the pump for it.
+
+        For what is of no use alone: text that was read, whose acceptance follows at once or never.
+        """
+        self._held.append(item)
+
     def put(self, item: T) -> None:
         """Append ``item`` without ever waiting, even above the limit."""
+        self._release()
         self._queue.put(item)
+
+    def _release(self) -> None:
+        held = self._held
+        while held:
+            try:
+                self._queue.put(held.popleft())
+            except IndexError:  # another thread was faster
+                return
 
     def put_bounded(self, item: T) -> float:
         """Append ``item``, waiting until there is room or the inbox is closed.
@@ -50,6 +68,7 @@ class Inbox(Generic[T]):
             while self._queue.qsize() >= self.limit and not self._closed:
                 time.sleep(_STEP_SECONDS)
             waited_seconds = time.monotonic() - begin
+        self._release()
         self._queue.put(item)
         return waited_seconds
 

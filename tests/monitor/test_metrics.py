@@ -163,7 +163,7 @@ def test_labels_stay_bounded() -> None:
 
 def test_gauges_and_histograms_take_their_values() -> None:
     metrics = Metrics("9.9", NAMES)
-    metrics.batch(records=12, sync_seconds=0.003, queue_depth=7, newest_ts_ns=1_795_447_000_500_000_000)
+    metrics.batches([12], [0.003], queue_depth=7, newest_ts_ns=1_795_447_000_500_000_000)
     metrics.allocation_sent(0.25)
     metrics.unallocated_quantity(Decimal("30000"))
     metrics.records(lag=42, newly_skipped=1)
