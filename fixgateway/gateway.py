@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
@@ -27,35 +27,44 @@ import fixgateway
 from fixgateway.clock import Clock, local
 from fixgateway.config import setup as core_setup
 from fixgateway.config.settings import Settings
-from fixgateway.config.tables import Broker, Oms
 from fixgateway.control import Control
 from fixgateway.core.inputs import Configure, Operator, Tick
 from fixgateway.core.model import Setup
 from fixgateway.drop import DropFolder
 from fixgateway.errors import FixgatewayError, UsageError
+from fixgateway.journal import checkpoints, keys
 from fixgateway.journal.codec import encode_json
-from fixgateway.journal.index import Sent, WireIndex
+from fixgateway.journal.index import WireIndex
+from fixgateway.journal.notary import Notary
 from fixgateway.journal.reader import Finder, read
-from fixgateway.journal.records import Kind, pack_wire_out, unpack_wire_out
+from fixgateway.journal.records import Kind, pack_wire_out
 from fixgateway.journal.segments import Writer
 from fixgateway.journal.show import boot_id
 from fixgateway.monitor.health import Health
 from fixgateway.monitor.logs import DecisionLog, configure
 from fixgateway.monitor.metrics import Metrics
 from fixgateway.pump import Command, Item, Pump
-from fixgateway.records import queries
 from fixgateway.records.database import connect
 from fixgateway.records.process import ProjectorProcess
-from fixgateway.recovery import Memory, adopt, leftovers, msg_type, note_sent, recover, started, text_of
+from fixgateway.recovery import (
+    Memory,
+    adopt,
+    describe_parties,
+    leftovers,
+    msg_type,
+    note_sent,
+    recover,
+    sent_at,
+    started,
+)
 from fixgateway.sessions import store
 from fixgateway.sessions.host import SessionHost
 from fixgateway.sessions.inbox import Inbox
-from fixgateway.sessions.settings import HostSpec, SessionSpec
-from fixgateway.translate import Counterparty, Translator
+from fixgateway.sessions.settings import SessionSpec
+from fixgateway.translate import Translator
 from fixgateway.web.app import create_app
-from fixgateway.web.port import Queries
 from fixgateway.web.server import Server, serve
-from fixgateway.wire.versions import named
+from fixgateway.wiring import ENGINE_SENDS, bound_queries, check_age, host_spec, older, parties
 
 LOGOUT_SECONDS = 5.0
 """How long a stop waits for counterparties to answer Logout."""
@@ -63,8 +72,6 @@ DRAIN_SECONDS = 10.0
 """How long a stop waits for the inbox to be empty."""
 SAFETY_GAP = 1_000
 """Sender numbers skipped when the FIX store was lost; the counterparty asks for them and gets a gap fill."""
-ENGINE_SENDS = frozenset({"0", "1", "2", "3", "4", "5", "A", "j"})
-"""MsgTypes the FIX engine sends of its own accord; every other message in its store was decided by us."""
 EXIT_FAILED = 70
 """Exit status after a failure that ended the process at once."""
 
@@ -153,19 +160,39 @@ class Gateway:
         os.write(self._lock_fd, f"{os.getpid()}\n".encode())
 
     def _open_journal(self) -> None:
-        self._writer = Writer(self._paths.journal, self.settings.journal.sync, self.settings.journal.segment_bytes)
+        settings, place = self.settings, self._paths.journal
+        name, anchors = settings.gateway.comp_id, settings.journal_anchor_dirs
+        key = keys.load_private(settings.journal_key_file) if settings.journal_key_file else None
+        known = checkpoints.known(place, name, anchors, key.public if key else None)
+        self._writer = Writer(place, settings.journal.sync, settings.journal.segment_bytes, known)
+        self._notary = Notary(
+            self._writer,
+            place,
+            name,
+            key=key,
+            anchor_dirs=anchors,
+            anchor_url=settings.journal.anchor_url,
+            interval_seconds=settings.journal.checkpoint_seconds,
+            report=self._checkpoints_at,
+        )
         if self._writer.torn:
             self._log.warning("journal.torn_tail_cut", text=self._writer.torn.text)
+
+    def _checkpoints_at(self, place: str, error: str) -> None:
+        """A place stopped taking checkpoints, or takes them again."""
+        if error:
+            self._log.error("checkpoint.not_kept", place=place, error=error)
+        else:
+            self._log.info("checkpoint.kept_again", place=place)
 
     def _recover(self) -> None:
         """The engine's state from the journal, the FIX store reconciled with it."""
         finder = Finder(self._paths.journal)
-        self._index = WireIndex(lambda seq: _sent(finder, seq))
-        self._translator = Translator(
-            _parties(self.settings), self._index.decision, self.settings.limits.max_queue_seconds
-        )
+        self._index = WireIndex(lambda seq: sent_at(finder, seq))
+        self._parties = parties(self.settings)
+        self._translator = Translator(self._parties, self._index.decision, self.settings.limits.max_queue_seconds)
         before = time.monotonic()
-        self._memory: Memory = recover(read(self._paths.journal), self._translator, self._index)
+        self._memory: Memory = recover(read(self._paths.journal), self._index)
         self._clock = Clock(self._memory.last_ns)
         self._zone = ZoneInfo(self.setup.policy.timezone)
         self._spec = host_spec(self.settings, self._paths.store, self._paths.dictionaries)
@@ -212,7 +239,12 @@ class Gateway:
 
     def _first_records(self) -> None:
         """Start record, the pump, and the engine's first inputs: started, configuration, time."""
-        facts = {"version": fixgateway.__version__, "boot_id": boot_id(), "pid": os.getpid()}
+        facts = {
+            "version": fixgateway.__version__,
+            "boot_id": boot_id(),
+            "pid": os.getpid(),
+            "parties": describe_parties(self._parties),
+        }
         self._writer.append(Kind.START, "", self._clock.now_ns(), encode_json(facts))
         self._inbox: Inbox[Item] = Inbox(self.settings.limits.inbox_messages)
         self._host = SessionHost(self._spec, self._inbox, self._resend)
@@ -237,7 +269,7 @@ class Gateway:
         self._health.set("journal", True, "")
         first: list[Item] = [
             Command(lambda seq, ts_ns: Configure(seq, ts_ns, self.setup)),
-            Command(started("gateway")),
+            Command(started(self._memory.running)),
             Command(lambda seq, ts_ns: Tick(seq, ts_ns, day, local_time)),
         ]
         self._pump.finish_recovery(first, list(leftovers(self._memory)))
@@ -259,6 +291,7 @@ class Gateway:
         """Database, projector, pump: everything behind the doors."""
         self._database = connect(self.settings.records.url, self._paths.data_dir)
         self._projector.start()
+        self._notary.start()
         self._thread("records-lag", self._watch_records)
         self._pump_thread = self._thread("pump", self._pump.run)
 
@@ -279,7 +312,7 @@ class Gateway:
             self.control,
             self._health,
             self._metrics.text,
-            _queries(self._database),
+            bound_queries(self._database),
             self.setup.policy,
             self.settings.http.allowed_hosts,
         )
@@ -308,6 +341,7 @@ class Gateway:
             "records_watermark": self._projector.watermark,
             "records_error": self._projector.error,
             "ready": self._health.ready()[1],
+            "checkpoints": [asdict(status) for status in self._notary.status],
         }
 
     @staticmethod
@@ -340,6 +374,8 @@ class Gateway:
         self._writer.sync()
         self._projector.synced(self._writer.synced_seq)
         self._stop_threads.set()
+        if not self._notary.stop(LOGOUT_SECONDS):
+            self._log.error("checkpoint.not_kept", places=[x.place for x in self._notary.status if x.error])
         self._projector.stop(LOGOUT_SECONDS)
         self._http.stop()
         self._decision_log.flush()
@@ -374,88 +410,3 @@ def _leave(status: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
-
-
-# ---------------------------------------------------------------- settings → rooms
-
-
-def _parties(settings: Settings) -> dict[str, Counterparty]:
-    omses = {x.comp_id: Counterparty(x.comp_id, "oms", named(x.begin_string), x.match) for x in settings.oms}
-    brokers = {
-        x.comp_id: Counterparty(x.comp_id, "broker", named(x.begin_string), (), x.on_behalf_of)
-        for x in settings.broker
-    }
-    return {**omses, **brokers}
-
-
-def host_spec(settings: Settings, store_dir: Path, dictionary_dir: Path) -> HostSpec:
-    """What the FIX engine needs of gateway.toml."""
-    return HostSpec(
-        listen_host=settings.listen.host,
-        listen_port=settings.listen.port,
-        store_dir=store_dir,
-        dictionary_dir=dictionary_dir,
-        oms=tuple(_session(settings, x, "oms") for x in settings.oms),
-        brokers=tuple(_session(settings, x, "broker") for x in settings.broker),
-    )
-
-
-def _session(settings: Settings, party: Oms | Broker, role: Any) -> SessionSpec:
-    common: dict[str, Any] = {
-        "name": party.comp_id,
-        "role": role,
-        "begin_string": party.begin_string,
-        "gateway_comp_id": settings.gateway.comp_id,
-        "comp_id": party.comp_id,
-        "heart_bt_int": party.heart_bt_int,
-        "reset_on_logon": party.reset_on_logon,
-    }
-    if party.start_time:
-        times = {"start_time": party.start_time, "end_time": party.end_time, "timezone": party.timezone}
-        common |= times
-    if isinstance(party, Oms):
-        return SessionSpec(**common, allowed_addresses=party.allowed_addresses)
-    return SessionSpec(**common, host=party.host, port=party.port, reconnect_seconds=party.reconnect_seconds)
-
-
-def check_age(store_dir: Path, session: SessionSpec, memory: Memory) -> None:
-    """Refuse to start when the FIX store knows a session that the journal does not.
-
-    A journal restored from an old backup, or an emptied journal directory beside a living store, would make
-    the gateway forget orders it sent. A decision is durable before its message leaves, so the store may hold
-    messages whose wire-out record a crash kept from the journal, but none that was never decided.
-
-    Raises:
-        UsageError: naming the session and the two ways out.
-    """
-    numbers = store.read_seqnums(store_dir, session)
-    if numbers is None or max(numbers) <= 1 or session.name in memory.highest or session.name in memory.sent:
-        return
-    raise UsageError(older(store_dir, session, f"{numbers[0] - 1} messages sent and {numbers[1] - 1} received"))
-
-
-def older(store_dir: Path, session: SessionSpec, what: str) -> str:
-    """The words for a journal that is older than a session's store."""
-    name = session.name
-    return (
-        f"the FIX store of session {name} has {what}; the journal does not: it is older than the session. Restore "
-        f"the newest journal, or agree a sequence reset with {name} and remove its files in {store_dir}"
-    )
-
-
-def _sent(finder: Finder, seq: int) -> Sent:
-    """An older message for a resend, read back from its wire-out record."""
-    wire_out = unpack_wire_out(finder.read(seq).payload)
-    return Sent(wire_out.decision_seq, wire_out.index, text_of(wire_out.raw), seq)
-
-
-def _queries(database: Any) -> Queries:
-    """The reads of the HTTP room, bound to the database."""
-    return Queries(
-        statements=lambda: queries.statements(database),
-        statement=lambda statement_id: queries.statement(database, statement_id),
-        orders=lambda: queries.orders(database),
-        allocations=lambda: queries.allocations(database),
-        allocation=lambda alloc_id: queries.allocation(database, alloc_id),
-        trace=lambda wanted: queries.trace(database, wanted),
-    )

@@ -125,7 +125,6 @@ class Pump:
         self._synced = synced
         self._fail = fail
         self._batch_messages = batch_messages
-        self._forbidden: set[int] = set()
         self._stopping = False
         self._later: list[Command] = []
         self._line = line
@@ -163,7 +162,7 @@ class Pump:
     def resend(self, session: str, msg_seq_num: int, kind: str) -> str | None:
         """The body to resend as a number of a session, None to fill the gap instead (called by the engine)."""
         sent = self._index.sent(session, msg_seq_num)
-        if sent is None or (kind in ("D", "G") and sent.decision_seq in self._forbidden):
+        if sent is None or (kind in ("D", "G") and sent.decision_seq in self.memory.forbidden):
             return None
         return parse(sent.text).body
 
@@ -171,7 +170,7 @@ class Pump:
         """Before the start: the decisions a crash kept from the journal, the first inputs, what was not sent.
 
         Args:
-            first: the inputs every start begins with.
+            first: the inputs every start begins with; the first of them is the configuration.
             unsent: decided and surely not sent; D and G are given back as not sent, the rest waits.
         """
         self._now_ns = self._clock.now_ns()
@@ -179,13 +178,10 @@ class Pump:
             self._append(Kind.DECISION, "", self._now_ns, encode_outputs(seq, outputs))
         self.memory.undecided.clear()
         self.memory.pending.clear()
-        items = list(first)
-        for waiting in unsent:
-            if waiting.is_order:
-                items.append(self._give_back(waiting, "the gateway stopped before it was sent"))
-            else:
-                self._sender.keep([waiting])
-        self.cycle(items)
+        why = "the gateway stopped before it was sent"
+        unsent_orders = [self._give_back(waiting, why) for waiting in unsent if waiting.is_order]
+        self._sender.keep(waiting for waiting in unsent if not waiting.is_order)
+        self.cycle([*first[:1], *unsent_orders, *first[1:]])
 
     @staticmethod
     def _give_back(waiting: Pending, why: str) -> Command:
@@ -216,11 +212,12 @@ class Pump:
                     self._sync()
                 self.busy = True
                 self._health.beat(time.monotonic_ns())
-                self._figures.publish(self._inbox.qsize(), self._now_ns, idle=not items)
                 items += self._due()
                 while items:
                     self.cycle(items)
                     items, self._later = list(self._later), []
+                waiting_items = self._inbox.qsize()
+                self._figures.publish(waiting_items, self._now_ns, idle=not waiting_items)
             self.busy = False
         except Exception as error:
             self._log.critical("pump.failed", error=f"{type(error).__name__}: {error}", exc_info=True)
@@ -383,7 +380,7 @@ class Pump:
             elif isinstance(output, CutSession):
                 self._cuts.append(output)
             elif isinstance(output, ResendForbidden):
-                self._forbidden.add(output.decision_seq)
+                self.memory.forbidden.add(output.decision_seq)
         return outputs
 
     def _our_bug(self, error: Exception, session: str, kind: str, number: int, seq: int, text: str = "") -> None:

@@ -13,20 +13,23 @@ accepted and durable, so the counterparty sends the rest again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from fixgateway.core.engine import Engine
-from fixgateway.core.inputs import Input, Operator
-from fixgateway.core.outputs import ForwardToBroker, Output
-from fixgateway.errors import JournalError, WireError
-from fixgateway.journal.codec import decode_input
-from fixgateway.journal.index import WireIndex
+from fixgateway.core.inputs import Configure, Input, Operator
+from fixgateway.core.model import Setup
+from fixgateway.core.outputs import ForwardToBroker, Output, ResendForbidden
+from fixgateway.errors import ConfigError, JournalError, WireError
+from fixgateway.journal.codec import decode_input, decode_json
+from fixgateway.journal.index import Sent, WireIndex
+from fixgateway.journal.reader import Finder
 from fixgateway.journal.records import Kind, Record, unpack_accepted, unpack_engine_refused, unpack_wire_out
-from fixgateway.translate import Translator, destination, is_message
+from fixgateway.translate import Counterparty, Translator, destination, is_message
 from fixgateway.wire.message import Message, parse
 from fixgateway.wire.outward import Buildable
+from fixgateway.wire.versions import FIX44, Version, named
 
 MAX_SEEN = 200_000
 """Texts read but not accepted that are kept while reading on; the oldest is dropped first."""
@@ -57,7 +60,8 @@ class Memory:
 
     ``epochs`` counts resets of a session's numbers; ``highest`` is the highest MsgSeqNum accepted in the
     epoch, ``sent`` the highest sent, ``refused`` the number of the last one the FIX engine refused;
-    ``undecided`` are inputs whose decision record is missing.
+    ``undecided`` are inputs whose decision record is missing; ``forbidden`` the decisions whose D or G must
+    not be resent any more; ``running`` whether the last run has no ``stop`` record: it crashed.
     """
 
     engine: Engine = field(default_factory=Engine)
@@ -67,6 +71,8 @@ class Memory:
     refused: dict[str, str] = field(default_factory=dict)
     pending: dict[tuple[int, int], Pending] = field(default_factory=dict)
     undecided: dict[int, tuple[Output, ...]] = field(default_factory=dict)
+    forbidden: set[int] = field(default_factory=set)
+    running: bool = False
     last_ns: int = 0
     records: int = 0
     bugs: list[str] = field(default_factory=list)
@@ -77,21 +83,24 @@ def text_of(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def recover(
-    records: Iterable[Record],
-    translator: Translator,
-    index: WireIndex,
-    progress: Callable[[int], None] | None = None,
-) -> Memory:
+def sent_at(finder: Finder, seq: int) -> Sent:
+    """An older message, read back from its wire-out record ``seq``, for :class:`WireIndex`."""
+    wire_out = unpack_wire_out(finder.read(seq).payload)
+    return Sent(wire_out.decision_seq, wire_out.index, text_of(wire_out.raw), seq)
+
+
+def recover(records: Iterable[Record], index: WireIndex, progress: Callable[[int], None] | None = None) -> Memory:
     """Apply a journal to an empty engine.
+
+    The counterparties are those the journal names, as they were when each message came: what today's
+    configuration says changes nothing of what was decided.
 
     Args:
         records: the journal from its first record.
-        translator: for the configured counterparties.
         index: filled with what was sent.
         progress: called now and then with the number of records read.
     """
-    reader = _Reader(translator, index)
+    reader = Reader(index)
     for record in records:
         reader.take(record)
         if progress and record.seq % 10_000 == 0:
@@ -99,12 +108,22 @@ def recover(
     return reader.memory
 
 
-class _Reader:
-    """One pass over the journal."""
+class Reader:
+    """One pass over the journal.
 
-    def __init__(self, translator: Translator, index: WireIndex) -> None:
+    Args:
+        index: filled with what was sent.
+
+    Attributes:
+        memory: what the records taken so far leave behind.
+        version: of the fixgateway that wrote the current run.
+    """
+
+    def __init__(self, index: WireIndex) -> None:
         self.memory = Memory()
-        self._translator = translator
+        self.version = ""
+        self._translator = Translator({}, index.decision, 0)
+        self._told: dict[str, tuple[Version, bool]] = {}
         self._index = index
         self._seen: dict[int, tuple[str, int]] = {}
 
@@ -112,9 +131,17 @@ class _Reader:
         """Apply one record."""
         self.memory.records += 1
         self.memory.last_ns = max(self.memory.last_ns, record.ts_ns)
-        handler = _TAKE.get(record.kind)
+        handler = self.TAKE.get(record.kind)
         if handler is not None:
             handler(self, record)
+
+    def _on_start(self, record: Record) -> None:
+        self.memory.running = True
+        facts = decode_json(record.payload)
+        if not isinstance(facts, dict):
+            raise JournalError(f"record {record.seq} is no start record: it starts {record.payload[:60]!r}")
+        self.version = str(facts.get("version", ""))
+        self._told = told_parties(facts, record.seq)
 
     def _on_seen(self, record: Record) -> None:
         self._seen[record.seq] = (text_of(record.payload), record.ts_ns)
@@ -152,6 +179,10 @@ class _Reader:
     def _on_control(self, record: Record) -> None:
         given = decode_input(record.payload, record.seq, record.ts_ns)
         self._apply(record.seq, lambda: (given, None))
+        if isinstance(given, Configure):
+            parties = journaled_parties(given.setup, self._told)
+            seconds = given.setup.limits.max_queue_seconds
+            self._translator = Translator(parties, self._index.decision, seconds)
 
     def _apply(self, seq: int, make: Callable[[], tuple[Input | None, Message | None]]) -> None:
         """Drive the engine as the pump did; an input that failed then fails again and changes nothing more."""
@@ -166,7 +197,9 @@ class _Reader:
         if outputs:
             self.memory.undecided[seq] = outputs
         for number, output in enumerate(outputs):
-            if is_message(output):
+            if isinstance(output, ResendForbidden):
+                self.memory.forbidden.add(output.decision_seq)
+            elif is_message(output):
                 waiting = Pending(destination(output), seq, number, output, source, given.ts_ns)
                 self.memory.pending[(seq, number)] = waiting
 
@@ -183,16 +216,65 @@ class _Reader:
         if record.payload.startswith(RESET.encode()):
             new_epoch(self.memory, self._index, record.session)
 
+    def _on_stop(self, _record: Record) -> None:
+        self.memory.running = False
 
-_TAKE: dict[int, Callable[[_Reader, Record], None]] = {
-    Kind.SEEN: _Reader._on_seen,
-    Kind.ACCEPTED: _Reader._on_accepted,
-    Kind.ENGINE_REFUSED: _Reader._on_refused,
-    Kind.CONTROL: _Reader._on_control,
-    Kind.DECISION: _Reader._on_decision,
-    Kind.WIRE_OUT: _Reader._on_wire_out,
-    Kind.EVENT: _Reader._on_event,
-}
+    TAKE: ClassVar[Mapping[int, Callable[[Any, Record], None]]] = {
+        Kind.START: _on_start,
+        Kind.SEEN: _on_seen,
+        Kind.ACCEPTED: _on_accepted,
+        Kind.ENGINE_REFUSED: _on_refused,
+        Kind.CONTROL: _on_control,
+        Kind.DECISION: _on_decision,
+        Kind.WIRE_OUT: _on_wire_out,
+        Kind.EVENT: _on_event,
+        Kind.STOP: _on_stop,
+    }
+    """What is done with a record of each kind; replay does more."""
+
+
+# ---------------------------------------------------------------- counterparties in the journal
+
+
+def describe_parties(parties: Mapping[str, Counterparty]) -> dict[str, dict[str, Any]]:
+    """``parties`` of a ``start`` record: what translating needs and ``Configure`` does not hold.
+
+    Role, match keys and the longest wait are in the ``Configure`` input that follows it.
+    """
+    return {
+        party.name: {"version": party.version.name, "on_behalf_of": party.on_behalf_of}
+        for party in parties.values()
+    }
+
+
+def told_parties(facts: Mapping[str, Any], seq: int) -> dict[str, tuple[Version, bool]]:
+    """FIX version and ``on_behalf_of`` of each counterparty a ``start`` record names; older ones name none.
+
+    Raises:
+        JournalError: a version this fixgateway does not speak; ``seq`` is the record.
+    """
+    try:
+        return {
+            str(name): (named(str(told["version"])), bool(told["on_behalf_of"]))
+            for name, told in facts.get("parties", {}).items()
+        }
+    except (ConfigError, AttributeError, KeyError, TypeError) as error:
+        raise JournalError(
+            f"record {seq}: the counterparties of the start record cannot be read: {error}; read this journal "
+            f"with fixgateway {facts.get('version', 'of the version that wrote it')}"
+        ) from None
+
+
+def journaled_parties(setup: Setup, told: Mapping[str, tuple[Version, bool]]) -> dict[str, Counterparty]:
+    """The counterparties of a ``Configure``; FIX 4.4 where the ``start`` record does not say."""
+    unknown = (FIX44, False)
+    omses = {x.name: Counterparty(x.name, "oms", *told.get(x.name, unknown)[:1], x.match) for x in setup.omses}
+    brokers = {
+        x.name: Counterparty(x.name, "broker", version, (), on_behalf_of)
+        for x in setup.brokers
+        for version, on_behalf_of in (told.get(x.name, unknown),)
+    }
+    return {**omses, **brokers}
 
 
 # ---------------------------------------------------------------- shared with the pump
@@ -282,6 +364,7 @@ def leftovers(memory: Memory) -> Iterator[Pending]:
         yield memory.pending[key]
 
 
-def started(actor: str) -> Callable[[int, int], Input]:
-    """The control input of a start."""
-    return lambda seq, ts_ns: Operator(seq, ts_ns, actor, "start", "all", "")
+def started(crashed: bool) -> Callable[[int, int], Input]:
+    """The control input of a start, after a crash or a stop."""
+    reason = "crash" if crashed else ""
+    return lambda seq, ts_ns: Operator(seq, ts_ns, "gateway", "start", "all", reason)

@@ -70,6 +70,11 @@ class Sender:
         Returns:
             "" when it was sent or waits; else why it was not and never will be, for the core to know.
         """
+        if not self._translator.knows(waiting.session):
+            self._log.error(
+                "send.unknown_counterparty", session=waiting.session, decision_seq=waiting.decision_seq
+            )
+            return f"{waiting.session} is not configured" if waiting.is_order else ""
         queued = self._outbox.get(waiting.session)
         if not queued:
             sent, why = self._send(waiting, now_ns)
@@ -83,6 +88,9 @@ class Sender:
     def keep(self, later: Iterable[Pending]) -> None:
         """Put messages at the end of their sessions' outboxes."""
         for waiting in later:
+            if not self._translator.knows(waiting.session):
+                self._log.error("send.unknown_counterparty", session=waiting.session)
+                continue
             queued = self._outbox.setdefault(waiting.session, deque())
             queued.append(waiting)
             if len(queued) > MAX_OUTBOX:

@@ -105,6 +105,10 @@ class Translator:
         given = inward.from_oms(message, party.version, party.match_keys, session, seq, ts_ns, number, "")
         return unreadable(given), message
 
+    def knows(self, session: str) -> bool:
+        """Whether the counterparty is configured."""
+        return session in self._parties
+
     def role(self, session: str) -> str:
         """``oms`` or ``broker``."""
         return self._parties[session].role

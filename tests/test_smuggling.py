@@ -35,7 +35,9 @@ def the_plainest_reader(body: str) -> list[tuple[str, str]]:
 
 @settings(max_examples=2500, deadline=None)
 @given(st.lists(ODD, max_size=4), st.permutations(HONEST), st.lists(st.integers(0, 11), min_size=4, max_size=4))
-def test_a_forwarded_order_reads_the_same_to_everybody(extra: list[str], honest: list[str], places: list[int]) -> None:
+def test_a_forwarded_order_reads_the_same_to_everybody(
+    extra: list[str], honest: list[str], places: list[int]
+) -> None:
     fields = list(honest)
     for odd, place in zip(extra, places, strict=False):
         fields.insert(place, odd)

@@ -1,9 +1,12 @@
-"""``fixgateway journal verify|show``."""
+"""``fixgateway journal verify|show|prove|compress``."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,18 +19,31 @@ _SHOWN_RECORDS = 1000
 
 @click.group()
 def journal() -> None:
-    """Verify and show a gateway's journal; DIR is its data directory."""
+    """Verify, show and prove a gateway's journal; DIR is its data directory."""
 
 
 @journal.command()
 @click.argument("directory", metavar="DIR")
+@click.option(
+    "--checkpoint", "checkpoints", multiple=True, metavar="PATH",
+    help="A checkpoint, or an anchor directory of them, the journal must agree with; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--public-key", "public_keys", multiple=True, metavar="FILE",
+    help="The .pub file of the signing key; may be repeated when it was changed.",
+)  # fmt: skip
 @json_option
-def verify(directory: str, as_json: bool) -> int:
-    """Check every record of the journal; exits 1 and names the first damaged one."""
-    from fixgateway.journal.reader import verify as check
+def verify(directory: str, checkpoints: Sequence[str], public_keys: Sequence[str], as_json: bool) -> int:
+    """Check every record of the journal, and its tree against its checkpoints.
 
+    Exits 1 and names the first damaged record, or the records among which one was replaced.
+    """
+    from fixgateway.journal.keys import load_public
+    from fixgateway.journal.verification import verify as check
+
+    keys = [load_public(Path(file)) for file in public_keys]
     count = progress("records")
-    result = check(Path(directory), count)
+    result = check(Path(directory), count, [Path(path) for path in checkpoints], keys)
     if count:
         click.echo(err=True)
     if as_json:
@@ -72,4 +88,87 @@ def show(
         return 0
     for row in rows:
         click.echo(text.line(row))
+    return 0
+
+
+@journal.command()
+@click.argument("directory", metavar="DIR")
+@click.argument("sequence", metavar="SEQ", required=False, type=click.IntRange(min=1))
+@click.option("--order", default="", metavar="ID", help="All records of this ClOrdID instead of SEQ.")
+@click.option("--from", "first", metavar="FILE", help="The earlier checkpoint of a consistency proof.")
+@click.option("--to", "second", metavar="FILE", help="The later one; the newest when not given.")
+@click.option("--checkpoint", metavar="FILE", help="The checkpoint to prove records by; the newest if not given.")
+@click.option("-o", "--output", metavar="FILE", help="Where the proof goes; standard output when not given.")
+def prove(
+    directory: str,
+    sequence: int | None,
+    order: str,
+    first: str | None,
+    second: str | None,
+    checkpoint: str | None,
+    output: str | None,
+) -> int:
+    """Write a proof that others can check with scripts/verify_proof.py, without the journal.
+
+    That record SEQ, or every record of an order, is in the journal of a checkpoint; or, with --from, that
+    everything an earlier checkpoint covers is unchanged in a later one.
+    """
+    if (sequence is not None) + bool(order) + bool(first) != 1:
+        raise UsageError("say what to prove: SEQ, --order ID or --from FILE, one of them")
+    if (second and not first) or (checkpoint and first):
+        raise UsageError("--to goes with --from, --checkpoint with SEQ or --order")
+    path = Path(directory)
+    if first:
+        document, words = _consistency(path, first, second)
+    else:
+        document, words = _inclusion(path, sequence, order, checkpoint)
+    text = json.dumps(document, indent=2)
+    if output is None:
+        click.echo(text)
+        return 0
+    try:
+        Path(output).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from None
+    click.echo(f"{output}: {words}")
+    return 0
+
+
+def _inclusion(path: Path, sequence: int | None, order: str, checkpoint: str | None) -> tuple[dict[str, Any], str]:
+    from fixgateway.journal import checkpoints, proofs
+
+    by = checkpoints.load(Path(checkpoint)) if checkpoint else proofs.newest_checkpoint(path)
+    sequences = proofs.order_records(path, order) if order else [sequence or 0]
+    document = proofs.prove_records(path, sequences, by)
+    return document, f"{len(sequences)} of the {by.head.size} records of the checkpoint proved"
+
+
+def _consistency(path: Path, first: str, second: str | None) -> tuple[dict[str, Any], str]:
+    from fixgateway.journal import checkpoints, proofs
+
+    earlier = checkpoints.load(Path(first))
+    later = checkpoints.load(Path(second)) if second else proofs.newest_checkpoint(path)
+    document = proofs.prove_consistency(path, earlier, later)
+    return document, f"records 1 to {earlier.head.size} proved unchanged in the journal of {later.head.size}"
+
+
+@journal.command()
+@click.argument("directory", metavar="DIR")
+@json_option
+def compress(directory: str, as_json: bool) -> int:
+    """Compress every finished segment with gzip; may run beside the gateway.
+
+    Compressed segments are read and verified like the others.
+    """
+    from fixgateway.journal.compress import compress as shrink
+
+    rows = []
+    for done in shrink(Path(directory)):
+        rows.append({"file": str(done.path), "before": done.bytes_before, "after": done.bytes_after})
+        if not as_json:
+            click.echo(f"{done.path}: {done.bytes_before} bytes, now {done.bytes_after}")
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        click.echo("nothing to compress: the last segment stays as it is")
     return 0

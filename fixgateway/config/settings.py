@@ -80,6 +80,16 @@ class Settings(Table):
         return self._beside(self.drop.directory) if self.drop.directory else None
 
     @property
+    def journal_key_file(self) -> Path | None:
+        """The signing key of the journal's checkpoints, None when they are not signed."""
+        return self._beside(self.journal.key_file) if self.journal.key_file else None
+
+    @property
+    def journal_anchor_dirs(self) -> tuple[Path, ...]:
+        """Directories every checkpoint is copied to."""
+        return tuple(self._beside(name) for name in self.journal.anchor_dirs)
+
+    @property
     def records_url(self) -> str:
         """The database's URL with the data directory filled in."""
         return self.records.url.replace("{data_dir}", str(self.data_dir))
@@ -247,9 +257,33 @@ def _place_checks(settings: Settings) -> list[Problem]:
                 "create it or correct the path",
             )
         )
+    found += _anchor_checks(settings)
     found += _secret_checks(file, settings.records.url)
     found += _version_checks(settings)
     return found
+
+
+def _anchor_checks(settings: Settings) -> Iterator[Problem]:
+    """The signing key exists and is a secret; anchors exist, and are not where the journal is."""
+    file, key = str(settings.file), settings.journal_key_file
+    if key is not None and not key.is_file():
+        yield Problem(file, "journal.key_file", f"{key} does not exist", "make it with 'fixgateway keys new'")
+    elif key is not None and key.stat().st_mode & 0o077:
+        yield Problem(file, "journal.key_file", f"{key} can be used by others than its owner", f"chmod 0600 {key}")
+    if urlsplit(settings.journal.anchor_url).username is not None:
+        remedy = "leave it out; let the endpoint check the signature instead"
+        yield Problem(file, "journal.anchor_url", "holds a name or a password", remedy)
+    data_dir = settings.data_dir.resolve()
+    for path in settings.journal_anchor_dirs:
+        if not path.is_dir():
+            yield Problem(file, "journal.anchor_dirs", f"{path} is no directory", "create or mount it")
+        elif path.resolve() == data_dir or data_dir in path.resolve().parents:
+            yield Problem(
+                file,
+                "journal.anchor_dirs",
+                f"{path} is inside gateway.data_dir",
+                "name a directory elsewhere: an anchor must outlive what happens to the journal",
+            )
 
 
 def _version_checks(settings: Settings) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -39,6 +40,14 @@ def _addresses(values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         ipaddress.ip_address(value)
     return values
+
+
+def _http_url(url: str) -> str:
+    if url:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url} is no address")
+    return url
 
 
 BeginString = Literal["FIX.4.2", "FIX.4.4", "FIXT.1.1"]
@@ -120,6 +129,28 @@ class Journal(Table):
         "a number from 65536 to 1073741824",
         ge=65_536,
         le=1_073_741_824,
+    )
+    checkpoint_seconds: int = setting(
+        60,
+        "time between two checkpoints of the journal; one more at every new segment and at the stop",
+        f"{_SECONDS} from 1 to 86400",
+        ge=1,
+        le=86_400,
+    )
+    key_file: str = setting(
+        "",
+        'signing key of the checkpoints, made by `fixgateway keys new`; relative to this file; "": not signed',
+        "a file that only the gateway's user can read",
+    )
+    anchor_dirs: Words = setting(
+        (),
+        "directories outside data_dir, best on other machines, that get every checkpoint; relative to this file",
+        'a list of directories that exist, for example ["/mnt/worm/fixgateway"]',
+    )
+    anchor_url: Annotated[str, AfterValidator(_http_url)] = setting(
+        "",
+        'address every checkpoint is sent to by POST; "" for none',
+        "an address that begins with http:// or https://, without name and password",
     )
 
 

@@ -17,6 +17,7 @@ from fixgateway.core.executions import (
 from fixgateway.core.inputs import (
     Tick,
 )
+from fixgateway.core.orders import Order
 from fixgateway.core.outputs import (
     Alert,
     CutSession,
@@ -64,6 +65,23 @@ def _roll(state: State) -> None:
     state.requests = {k: request for k, request in state.requests.items() if request.order in alive}
 
 
+def restart(state: State, *, crashed: bool) -> list[Output]:
+    """Every session is down; after a crash an order the broker never answered may or may not have reached it."""
+    outputs: list[Output] = []
+    for name, broker in state.brokers.items():
+        broker.up = False
+        while crashed and broker.unacked:
+            order = state.orders[broker.unacked.popleft()]
+            outputs += _in_doubt(order, f"the gateway crashed before {name} answered order {order.cl_ord_id}")
+    return outputs
+
+
+def _in_doubt(order: Order, text: str) -> list[Output]:
+    """Never sent again, quantity kept, told at once; an execution report settles it."""
+    order.in_doubt = True
+    return [ResendForbidden(order.key, order.key), *exception("GW-809", order.cl_ord_id, text)]
+
+
 def overdue(state: State, broker: BrokerRecord, ts_ns: int) -> bool:
     """Whether the broker's oldest unanswered order is older than ``max_unacked_seconds``."""
     limit = broker.setup.max_unacked_seconds * SECOND_NS
@@ -77,11 +95,9 @@ def _give_up_unanswered(state: State, broker: BrokerRecord, given: Tick) -> list
     count = 0
     while overdue(state, broker, given.ts_ns):
         order = state.orders[broker.unacked.popleft()]
-        order.in_doubt = True
         count += 1
-        outputs.append(ResendForbidden(order.key, order.key))
         text = f"{name} has not answered order {order.cl_ord_id} in {broker.setup.max_unacked_seconds} seconds"
-        outputs += exception("GW-809", order.cl_ord_id, text)
+        outputs += _in_doubt(order, text)
     if count:
         text = f"{count} orders unanswered for more than {broker.setup.max_unacked_seconds} seconds"
         outputs.append(Alert("GW-403", "critical", name, text))

@@ -140,9 +140,7 @@ def _operator(state: State, given: Operator) -> list[Output]:
             return [OrdersSwitched("all", True, given.actor, "stopping")]
         case "start":
             state.stopping = False
-            for broker in state.brokers.values():
-                broker.up = False
-            return []
+            return deadlines.restart(state, crashed=given.reason == "crash")
         case "session":
             return []  # what was done to a session is kept; nothing here depends on it
         case "close" | "cancel":

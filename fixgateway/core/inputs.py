@@ -92,7 +92,7 @@ class Operator:
     ``action`` is ``halt`` or ``resume`` (``target`` is ``all`` or a counterparty name), ``close`` or
     ``cancel`` (``target`` is a statement id), ``session`` (``target`` was logged out, enabled, renumbered or
     rolled, as ``reason`` says), ``stop`` (the gateway is stopping: no new orders) or ``start`` (it started:
-    every session is down until it says otherwise).
+    every session is down until it says otherwise; ``reason`` is ``crash`` when it did not stop before).
     """
 
     seq: int

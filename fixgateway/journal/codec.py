@@ -50,7 +50,7 @@ def _decode(payload: bytes) -> Any:
     """JSON as plain values. Raises JournalError when it is none."""
     try:
         return msgspec.json.decode(payload)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         try:  # msgspec refuses the escaped lone surrogates that _encode writes
             return json.loads(payload)
         except ValueError as error:

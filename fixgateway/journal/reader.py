@@ -1,26 +1,25 @@
-"""Reading a journal: streaming, following the writer, fetching one record, verifying all of it.
+"""Reading a journal: streaming, following the writer, fetching one record; verifying is :mod:`verification`'s.
 
 ``directory`` is a journal's own directory or the data directory that holds it, everywhere.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-from fixgateway.errors import JournalDamaged, JournalError
+from fixgateway.errors import JournalError
 from fixgateway.journal.records import Record, decode
-from fixgateway.journal.scan import Mark, Walk, list_segments, locate
+from fixgateway.journal.scan import Mark, Walk, locate
+from fixgateway.journal.verification import Verification, verify
+
+__all__ = ["FOLLOW_RECORDS", "Finder", "Follower", "Verification", "read", "read_one", "verify"]
 
 FOLLOW_RECORDS = 10_000
 """Most records one poll of a follower returns unless told otherwise."""
 
 _MARK_EVERY = 1000
 _MARKS_MAX = 100_000
-_PROGRESS_EVERY = 10_000
-_UNFINISHED_WAIT_SECONDS = 0.05
 
 
 def read(directory: Path, from_seq: int = 1) -> Iterator[Record]:
@@ -129,72 +128,3 @@ def read_one(directory: Path, seq: int) -> Record:
         UsageError: there is no journal. JournalError: no such record. JournalDamaged: it is wrong.
     """
     return Finder(directory).read(seq)
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What a verification found.
-
-    ``records`` are the good ones, ``first_seq`` to ``last_seq`` (0 when there are none); ``bytes`` is the size
-    of all segment files. ``damage`` names the first wrong record, its segment file, the byte and what is
-    wrong, "" when nothing is. ``torn_tail``: the damage is an unfinished last record, as a crash leaves it;
-    the gateway cuts it at its next start. ``verified`` is true when there is no damage of either sort.
-    """
-
-    records: int
-    first_seq: int
-    last_seq: int
-    segments: int
-    bytes: int
-    torn_tail: bool
-    damage: str
-    verified: bool
-
-
-def verify(directory: Path, progress: Callable[[int], None] | None = None) -> Verification:
-    """Check every record and segment; may run beside the writer.
-
-    Args:
-        directory: the journal or its data directory.
-        progress: called now and then with the number of records checked.
-
-    Raises:
-        UsageError: there is no journal. Damage is not raised but reported.
-    """
-    directory = locate(directory)
-    records, damage, torn = 0, "", False
-    first_seq = last_seq = 0
-    try:
-        walk = Walk(directory)
-        first_seq = walk.next_seq
-        last_seq = first_seq - 1
-        for attempt in range(2):
-            for body in walk.bodies():
-                decode(body)
-                records += 1
-                last_seq = walk.next_seq - 1
-                if progress and records % _PROGRESS_EVERY == 0:
-                    progress(records)
-            if walk.torn is None or attempt:
-                break
-            time.sleep(_UNFINISHED_WAIT_SECONDS)  # a writer may be in the middle of it
-        if walk.torn:
-            torn = True
-            damage = f"{walk.torn.text}; a crash leaves this, the gateway cuts it off at its next start"
-    except JournalDamaged as error:
-        damage = str(error)
-    except JournalError as error:
-        damage = f"record {last_seq + 1}: {error}"
-    segments = list_segments(directory)
-    if not segments:
-        damage = f"record 1: there are no segment files in {directory}; a gateway's first start makes one"
-    return Verification(
-        records=records,
-        first_seq=first_seq if records else 0,
-        last_seq=last_seq if records else 0,
-        segments=len(segments),
-        bytes=sum(segment.path.stat().st_size for segment in segments),
-        torn_tail=torn,
-        damage=damage,
-        verified=not damage,
-    )

@@ -5,7 +5,8 @@ A segment is named ``<first sequence, 20 digits>.fgj``. It starts with a header 
     magic 8 · version u16 · header length u16 · flags u32 (0) · first seq u64 · chain u32 · crc u32
 
 ``chain`` is the crc of the last record of the segment before (0 for the first), ``crc`` that of the header
-itself. Frames follow without gaps to the end of the file.
+itself. Frames follow without gaps to the end of the file. A finished segment may be compressed with gzip
+(``….fgj.gz``); what it holds is the same.
 
 **Torn tail.** A crash can leave the last record unfinished. It is one only when it stands at the very end of
 the last segment, carries the number expected there (or too few bytes to carry one, or only zero bytes), and
@@ -15,11 +16,14 @@ Everything else that is wrong is damage.
 
 from __future__ import annotations
 
+import gzip
 import re
 import struct
-from collections.abc import Iterator
+import zlib
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from fixgateway.errors import JournalDamaged, JournalError, UsageError
 from fixgateway.journal.records import BODY_BYTES_MAX, BODY_BYTES_MIN, FRAME, PEEK, extend_crc
@@ -31,7 +35,8 @@ FORMAT_VERSION = 1
 _HEADER = struct.Struct(">8sHHIQII")
 HEADER_SIZE = _HEADER.size
 _HEADER_CRC_AT = HEADER_SIZE - 4
-_NAME = re.compile(r"([0-9]{20})\.fgj")
+_NAME = re.compile(r"([0-9]{20})\.fgj(\.gz)?")
+_GZIP_DAMAGE = (gzip.BadGzipFile, zlib.error, EOFError)
 _BLOCK_BYTES = 1024 * 1024
 _FRAME_SIZE = FRAME.size
 
@@ -42,6 +47,11 @@ class Segment:
 
     first_seq: int
     path: Path
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the file is a gzip file; only finished segments are."""
+        return self.path.suffix == ".gz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +91,38 @@ def locate(directory: Path) -> Path:
 
 
 def list_segments(directory: Path) -> list[Segment]:
-    """The segments of a journal directory, in order; other files are not looked at."""
+    """The segments of a journal directory, in order; other files are not looked at.
+
+    While a segment stands there twice, as compressing it leaves it for a moment, the plain file counts.
+    """
     try:
         names = sorted(path.name for path in directory.iterdir())
     except OSError as error:
         raise JournalError(f"cannot list {directory}: {error}; restore the directory or its rights") from error
-    matches = (_NAME.fullmatch(name) for name in names)
-    return [Segment(int(match[1]), directory / match[0]) for match in matches if match]
+    found: dict[int, Segment] = {}
+    for match in filter(None, map(_NAME.fullmatch, names)):
+        found.setdefault(int(match[1]), Segment(int(match[1]), directory / match[0]))
+    return list(found.values())
+
+
+def open_segment(segment: Segment) -> BinaryIO:
+    """Open a segment to read what it holds, compressed or not, also when it was compressed a moment ago.
+
+    Raises:
+        JournalError: there is no such file, or no right to read it.
+    """
+    path = segment.path
+    try:
+        try:
+            return _open(path)
+        except FileNotFoundError:
+            return _open(path.with_suffix("") if segment.compressed else path.with_name(path.name + ".gz"))
+    except OSError as error:
+        raise JournalError(f"cannot read {path}: {error}; restore the file or its rights") from error
+
+
+def _open(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb", buffering=0))
 
 
 def segment_name(first_seq: int) -> str:
@@ -117,14 +152,17 @@ def read_header(segment: Segment) -> int:
         JournalDamaged: the header is cut, changed or names another first record.
         JournalError: written by a newer version, or unreadable.
     """
-    try:
-        with segment.path.open("rb") as file:
-            head = file.read(HEADER_SIZE)
-    except OSError as error:
-        raise JournalError(f"cannot read {segment.path}: {error}; restore the file or its rights") from error
 
     def wrong(what: str) -> JournalDamaged:
         return damaged(segment.first_seq, segment.path, 0, f"the segment's header {what}")
+
+    with open_segment(segment) as file:
+        try:
+            head = file.read(HEADER_SIZE)
+        except _GZIP_DAMAGE as error:
+            raise wrong(f"cannot be decompressed: {error}") from None
+        except OSError as error:
+            raise JournalError(f"cannot read {segment.path}: {error}; restore the file or its rights") from error
 
     if len(head) < HEADER_SIZE:
         raise wrong(f"is cut: {len(head)} of {HEADER_SIZE} bytes")
@@ -247,41 +285,46 @@ class Walk:
 
     def _segment_bodies(self, segment: Segment, last: bool) -> Iterator[bytes]:
         """The bodies of the current segment; at its end, leftover bytes are judged."""
-        try:
-            file = segment.path.open("rb", buffering=0)
-        except OSError as error:
-            raise JournalError(f"cannot read {segment.path}: {error}; restore the file") from error
-        with file:
-            file.seek(self._offset)
-            data, at, bad = b"", 0, False
-            while not bad:
-                if len(data) - at >= PEEK.size:
-                    length, crc, seq = PEEK.unpack_from(data, at)
-                    end = at + _FRAME_SIZE + length
-                    if end <= len(data) or length > BODY_BYTES_MAX:
-                        body = data[at + _FRAME_SIZE : end]
-                        bad = (
-                            seq != self.next_seq
-                            or not BODY_BYTES_MIN <= length <= BODY_BYTES_MAX
-                            or extend_crc(self._crc, body) != crc
-                        )
-                        if not bad:
-                            at = end
-                            self._crc = crc
-                            self.next_seq += 1
-                            self._offset += _FRAME_SIZE + length
-                            yield body
-                        continue
-                more = file.read(_BLOCK_BYTES)
-                if not more:
-                    break
-                data, at = data[at:] + more, 0
-            rest = data[at:]
-            if bad:  # the frame is all there and wrong; what follows it tells a torn tail from damage
-                rest += file.read(_FRAME_SIZE + BODY_BYTES_MAX)
-                last = last and not file.read(1)
+        with open_segment(segment) as file:
+            try:
+                rest = yield from self._good_bodies(file)
+                if len(rest) > _FRAME_SIZE + BODY_BYTES_MAX:
+                    last = False
+            except _GZIP_DAMAGE as error:
+                what = f"it cannot be decompressed: {error}; the file was changed or cut"
+                raise damaged(self.next_seq, segment.path, self._offset, what) from None
+            except OSError as error:
+                raise JournalError(f"cannot read {segment.path}: {error}; restore the file") from error
         if rest:
-            self._judge(segment, rest, last)
+            self._judge(segment, rest, last and not segment.compressed)
+
+    def _good_bodies(self, file: BinaryIO) -> Generator[bytes, None, bytes]:
+        """The bodies from here to the first wrong frame or the end; returns the bytes that are left there."""
+        file.seek(self._offset)
+        data, at = b"", 0
+        while True:
+            if len(data) - at >= PEEK.size:
+                length, crc, seq = PEEK.unpack_from(data, at)
+                end = at + _FRAME_SIZE + length
+                if end <= len(data) or length > BODY_BYTES_MAX:
+                    body = data[at + _FRAME_SIZE : end]
+                    if (
+                        seq != self.next_seq
+                        or not BODY_BYTES_MIN <= length <= BODY_BYTES_MAX
+                        or extend_crc(self._crc, body) != crc
+                    ):
+                        # The frame is all there and wrong; what follows tells a torn tail from damage.
+                        return data[at:] + file.read(_FRAME_SIZE + BODY_BYTES_MAX + 1)
+                    at = end
+                    self._crc = crc
+                    self.next_seq += 1
+                    self._offset += _FRAME_SIZE + length
+                    yield body
+                    continue
+            more = file.read(_BLOCK_BYTES)
+            if not more:
+                return data[at:]
+            data, at = data[at:] + more, 0
 
     def _judge(self, segment: Segment, rest: bytes, last: bool) -> None:
         """Bytes that are no good record: a torn tail is remembered, anything else raises."""

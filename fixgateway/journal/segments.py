@@ -7,6 +7,10 @@ growing file the size says what was written, so a torn tail is short and the rul
 A failed write or sync is never tried again: after a failed fdatasync the kernel may have dropped the dirty
 pages, and a second one that succeeds proves nothing. The writer refuses everything from then on; what to do
 (seal, go on in the spare directory, exit) is the gateway's decision.
+
+The writer keeps the Merkle tree over its records as it writes them: hashing a batch costs less than a
+microsecond a record. What the tree must have been at some size, from a checkpoint signed earlier, is compared
+when the journal is opened; a gateway never writes behind records that were changed or cut.
 """
 
 from __future__ import annotations
@@ -14,13 +18,24 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal, get_args
 
 from fixgateway.errors import JournalError
-from fixgateway.journal.records import encode
-from fixgateway.journal.scan import HEADER_SIZE, TornTail, Walk, build_header, list_segments, segment_name
+from fixgateway.journal.growth import Comparison, Known
+from fixgateway.journal.merkle import Frontier, Head
+from fixgateway.journal.records import BODY_BYTES_MIN, FRAME, day_of, encode
+from fixgateway.journal.scan import (
+    HEADER_SIZE,
+    Segment,
+    TornTail,
+    Walk,
+    build_header,
+    list_segments,
+    open_segment,
+    segment_name,
+)
 
 Sync = Literal["group", "always", "never"]
 
@@ -31,6 +46,7 @@ PENDING_BYTES_MAX = 64 * 1024 * 1024
 """Appended bytes held in memory; more are written (not synced) at once."""
 
 _MODE = 0o640
+_SEALED_MODE = 0o440
 
 
 class Writer:
@@ -40,18 +56,29 @@ class Writer:
         directory: the journal's own directory (``data_dir/journal``); made when missing.
         sync: ``group`` durable at :meth:`sync`; ``always`` durable at each append; ``never`` written at
             :meth:`sync` and left to the operating system.
-        segment_bytes: size at which the next batch starts a new segment.
+        segment_bytes: size at which the next batch starts a new segment. The first batch of a UTC day, by the
+            time of its first record, starts one too. A finished segment is read-only.
+        known: what the tree was at earlier sizes (:func:`~fixgateway.journal.checkpoints.known`).
 
     Attributes:
+        on_seal: called with the tree's head when a segment is finished and durable, on the writing thread;
+            must neither wait nor raise.
         torn: the unfinished last record that was cut when the journal was opened, or None. Its bytes are
             kept beside the segments in ``<sequence>.torn``.
 
     Raises:
-        JournalDamaged: a record that is not an unfinished last one is wrong; nothing was changed.
+        JournalDamaged: a record that is not an unfinished last one is wrong, or the records are not those of
+            ``known``; nothing was changed.
         JournalError: another writer has the directory, or it cannot be read or written.
     """
 
-    def __init__(self, directory: Path, sync: Sync = "group", segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        sync: Sync = "group",
+        segment_bytes: int = SEGMENT_BYTES,
+        known: Iterable[Known] = (),
+    ) -> None:
         if sync not in get_args(Sync):
             raise JournalError(f"journal.sync is {sync!r}: write one of {', '.join(get_args(Sync))}")
         self._directory = directory
@@ -62,10 +89,13 @@ class Writer:
         self._pending_bytes = 0
         self._directory_fd = -1
         self._fd = -1
+        self._tree = Frontier()
+        self._day = -1
         self.torn: TornTail | None = None
+        self.on_seal: Callable[[Head], None] | None = None
         try:
             self._open_directory()
-            self._recover()
+            self._recover(known)
         except OSError as error:
             self._close_files()
             raise JournalError(f"cannot open the journal in {directory}: {error}") from error
@@ -89,27 +119,42 @@ class Writer:
                 "this one its own data_dir"
             ) from None
 
-    def _recover(self) -> None:
+    def _recover(self, known: Iterable[Known]) -> None:
         """Check the whole journal, cut a torn tail, and stand behind the last good record."""
         walk = Walk(self._directory)
-        for _ in walk.bodies():
+        comparison = Comparison(self._directory, known)
+        for _ in comparison.feed(walk.bodies()):
             pass
+        comparison.finish()
+        self._tree = comparison.tree
         self._written_seq = walk.next_seq - 1
         self._next_seq = walk.next_seq
-        if not list_segments(self._directory):
+        segments = list_segments(self._directory)
+        if not segments:
             self._written_crc = self._crc = 0
             self._create_segment()
         else:
             mark = walk.mark
             self._written_crc = self._crc = mark.crc
-            self._fd = os.open(mark.segment.path, os.O_WRONLY | os.O_APPEND)
-            self._size = self._synced_size = mark.offset
-            if walk.torn:
-                self._cut(walk.torn)
-            # What a crash left written but not synced is about to be acted on: make it durable first.
-            os.fsync(self._fd)
-            os.fsync(self._directory_fd)
+            if mark.segment.compressed:
+                self._create_segment()
+            else:
+                self._go_on(mark.segment, mark.offset, walk.torn)
+            for segment in segments[:-1]:
+                _seal(segment.path)
         self._synced_seq = self._written_seq
+        self._synced_tree = (self._tree.size, self._tree.peaks)
+
+    def _go_on(self, segment: Segment, size: int, torn: TornTail | None) -> None:
+        """Go on in the last segment, whose good records end at ``size`` bytes."""
+        self._fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND)
+        self._size = self._synced_size = size
+        self._day = _first_day(segment) if size > HEADER_SIZE else -1
+        if torn:
+            self._cut(torn)
+        # What a crash left written but not synced is about to be acted on: make it durable first.
+        os.fsync(self._fd)
+        os.fsync(self._directory_fd)
 
     def _cut(self, torn: TornTail) -> None:
         """Remove the unfinished record, its bytes kept for whoever wants to know."""
@@ -144,9 +189,11 @@ class Writer:
             os.close(fd)
             raise
         if self._fd >= 0:
+            _seal(self._fd)
             os.close(self._fd)
         self._fd = fd
         self._size = self._synced_size = HEADER_SIZE
+        self._day = -1
 
     # ------------------------------------------------------------ appending
 
@@ -159,6 +206,11 @@ class Writer:
     def synced_seq(self) -> int:
         """The last sequence that is durable (with ``never``: written)."""
         return self._synced_seq
+
+    @property
+    def head(self) -> Head:
+        """Size and root of the tree over the records that are durable; any thread may ask."""
+        return Frontier(*self._synced_tree).head
 
     @property
     def failed(self) -> str:
@@ -254,20 +306,27 @@ class Writer:
             os.fdatasync(self._fd)
         self._synced_seq = self._written_seq
         self._synced_size = self._size
+        self._synced_tree = (self._tree.size, self._tree.peaks)
 
     def _write(self) -> None:
-        """Write what is pending, to a new segment when the current one is full."""
+        """Write what is pending, to a new segment when the current one is full or of an earlier day."""
         if not self._pending:
             return
-        if self._size >= self._segment_bytes:
+        day = day_of(self._pending[1])
+        if self._size > HEADER_SIZE and (self._size >= self._segment_bytes or day > self._day):
             # Also with `never`: a later segment must not survive a power cut that shortens this one.
             os.fdatasync(self._fd)
             self._create_segment()
+            if self.on_seal is not None:
+                self.on_seal(self._tree.head)
+        if self._size == HEADER_SIZE:
+            self._day = day
         data = b"".join(self._pending)
         _write_all(self._fd, data)
         self._size += len(data)
         self._written_seq = self._next_seq - 1
         self._written_crc = self._crc
+        self._tree.extend(self._pending[1::2])
         self._pending.clear()
         self._pending_bytes = 0
 
@@ -286,6 +345,19 @@ def _write_all(fd: int, data: bytes) -> None:
         if written == 0:
             raise OSError("the disk takes no more bytes")
         done += written
+
+
+def _seal(file: int | Path) -> None:
+    """Make a finished segment read-only: against mistakes, not against malice, so it need not succeed."""
+    with contextlib.suppress(OSError):
+        os.chmod(file, _SEALED_MODE)
+
+
+def _first_day(segment: Segment) -> int:
+    """The UTC day of the first record of a segment that has one."""
+    with open_segment(segment) as file:
+        file.seek(HEADER_SIZE + FRAME.size)
+        return day_of(file.read(BODY_BYTES_MIN))
 
 
 def _sync_directory(path: Path) -> None:

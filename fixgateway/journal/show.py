@@ -85,6 +85,18 @@ def _hide_seeds(value: Any, revealed: Collection[str]) -> Any:
     return value
 
 
+def has_hidden_seed(record: Record, revealed: Collection[str] = ()) -> bool:
+    """Whether a record's payload holds a seed that is not in ``revealed``."""
+    match record.kind:
+        case Kind.ACCEPTED:
+            seed = unpack_accepted(record.payload).seed
+            return _shown_seed(seed, revealed) != seed
+        case Kind.CONTROL | Kind.DECISION:
+            data = decode_json(record.payload)
+            return bool(_hide_seeds(data, revealed) != data)
+    return False
+
+
 # ---------------------------------------------------------------- what a payload says: (data, summary)
 
 _Shown = tuple[Any, str]

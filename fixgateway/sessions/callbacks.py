@@ -101,6 +101,7 @@ class Callbacks(fix.Application):  # type: ignore[misc]
         """The session is up."""
         try:
             link = self.links[session_id.toString()]
+            link.leaving = False
             link.up = True
             self.put(SessionEvent(link.name, time_ns(), "up", "logged on"))
         except BaseException as error:
@@ -135,7 +136,7 @@ class Callbacks(fix.Application):  # type: ignore[misc]
             if sending.thread == get_ident() and sending.link is not None:
                 # onLogout clears this under the lock we are called under, so it is the engine's own state here,
                 # and the session cannot log out between here and the socket.
-                refuse = not sending.link.up
+                refuse = not sending.link.up or sending.link.leaving
             else:
                 refuse = not self._resend(message, session_id)
         except BaseException as error:
@@ -299,6 +300,8 @@ class Callbacks(fix.Application):  # type: ignore[misc]
         msg_type = texts.msg_type(text)
         if msg_type == "A":
             self._own_logon(link, text)
+        elif msg_type == "5":
+            link.leaving = True
         link.used = True
         self.put(Outgoing(link.spec.name, time_ns(), text, 0, 0))
         if msg_type in ("3", "j", "5") and "\x0143=Y\x01" not in text:

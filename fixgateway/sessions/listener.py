@@ -47,9 +47,14 @@ def find_listening(port: int) -> int | None:
     """The file descriptor of this process that listens on ``0.0.0.0:port``."""
     for name in os.listdir("/dev/fd"):
         try:
-            copy = socket.socket(fileno=os.dup(int(name)))
+            duplicate = os.dup(int(name))
         except OSError:
-            continue  # no socket, or closed meanwhile
+            continue  # closed meanwhile
+        try:
+            copy = socket.socket(fileno=duplicate)
+        except OSError:
+            os.close(duplicate)  # no socket: a copy of a pipe kept open would hide its end from the reader
+            continue
         with copy:
             try:
                 listening = copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)

@@ -1,15 +1,19 @@
-"""``journal`` and ``records`` against a real journal on disk."""
+"""``journal``, ``keys`` and ``records`` against a real journal on disk."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fixgateway.cli.main import invoke
+from fixgateway.journal import checkpoints, keys
 from fixgateway.journal.codec import encode_json
+from fixgateway.journal.notary import Notary
 from fixgateway.journal.records import Kind
 from fixgateway.journal.segments import Writer
 
@@ -47,6 +51,95 @@ def test_verify(place: Path, capsys: Captured) -> None:
     assert json.loads(out)["verified"] is False
     assert err.startswith("error: ")
     assert "record 2" in err
+
+
+def checkpoint(place: Path, key_file: Path) -> Path:
+    """A checkpoint of what the journal holds now, kept outside of it and in it."""
+    journal = place / "var" / "journal"
+    with Writer(journal, segment_bytes=1) as writer:
+        notary = Notary(writer, journal, "FIXGW", key=keys.load_private(key_file))
+        notary.start()
+        writer.append(Kind.EVENT, "", 4_000, b"event")
+        writer.sync()
+        assert notary.stop()
+    found = checkpoints.latest(journal / checkpoints.DIRECTORY)
+    assert found is not None
+    return Path(shutil.copy(found[0], place / f"{found[1].head.size}.checkpoint"))
+
+
+def test_keys_checkpoints_and_proofs(place: Path, capsys: Captured) -> None:
+    key, data = place / "journal.key", str(place / "var")
+    assert invoke(["keys", "new", str(key), "--name", "gateway.example/journal", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["public_key"].startswith("gateway.example/journal+")
+    public = document["public_key_file"]
+    assert Path(public).read_text().strip() == document["public_key"]
+    assert invoke(["keys", "new", str(key)]) == 2
+    assert "keys are not overwritten" in capsys.readouterr().err
+
+    first, second = checkpoint(place, key), checkpoint(place, key)
+    assert invoke(["journal", "verify", data, "--public-key", public, "--checkpoint", str(first), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["signatures"], document["signed_records"]) == (
+        f"by gateway.example/journal, up to record {document['records']}", document["records"],
+    )  # fmt: skip
+
+    for arguments in (
+        ["2"],
+        ["--order", "O-1"],
+        ["2", "--checkpoint", str(first)],
+        ["--from", str(first)],
+        ["--from", str(first), "--to", str(second)],
+    ):
+        proof = place / "proof.json"
+        assert invoke(["journal", "prove", data, *arguments, "-o", str(proof)]) == 0
+        assert str(proof) in capsys.readouterr().out
+        script = [sys.executable, str(ROOT / "scripts" / "verify_proof.py"), str(proof), "--public-key", public]
+        done = subprocess.run(script, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, "PROVED: " in done.stdout) == (0, True), done.stderr
+    assert invoke(["journal", "prove", data, "2"]) == 0
+    assert json.loads(capsys.readouterr().out)["records"][0]["sequence"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, "say what to prove"),
+        (["2", "--order", "O-1"], 2, "say what to prove"),
+        (["2", "--from", "x"], 2, "say what to prove"),
+        (["2", "--to", "x"], 2, "--to goes with --from"),
+        (["--from", "x", "--checkpoint", "y"], 2, "--to goes with --from"),
+        (["2"], 1, "has no checkpoint"),
+        (["2", "--checkpoint", "missing"], 2, "checkpoint missing: No such file"),
+        (["0"], 2, "0 is not in the range"),
+    ],
+)
+def test_what_cannot_be_proved(
+    place: Path, capsys: Captured, arguments: list[str], code: int, words: str
+) -> None:
+    assert invoke(["journal", "prove", str(place / "var"), *arguments]) == code
+    assert words in capsys.readouterr().err
+
+
+def test_a_key_can_be_named_after_its_file(tmp_path: Path, capsys: Captured) -> None:
+    assert invoke(["keys", "new", str(tmp_path / "desk-1.key")]) == 0
+    assert "\ndesk-1+" in capsys.readouterr().out
+
+
+def test_compress(place: Path, capsys: Captured) -> None:
+    data = str(place / "var")
+    assert invoke(["journal", "compress", data]) == 0
+    assert "nothing to compress" in capsys.readouterr().out
+    key = place / "journal.key"
+    keys.create(key, "name")
+    checkpoint(place, key)
+    assert invoke(["journal", "compress", data, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["file"].endswith(".fgj.gz")
+    assert invoke(["journal", "verify", data]) == 0
+    checkpoint(place, key)
+    assert invoke(["journal", "compress", data]) == 0
+    assert ".fgj.gz: " in capsys.readouterr().out
 
 
 def test_show(place: Path, capsys: Captured) -> None:

@@ -182,3 +182,45 @@ def test_setup_lists_policy_and_accounts_together(place: Path) -> None:
 def test_a_problem_is_one_line() -> None:
     assert str(Problem("f", "k", "is x", "write y")) == "f: k: is x (write y)"
     assert str(Problem("f", "", "is x", "write y")) == "f: is x (write y)"
+
+
+# ---------------------------------------------------------------- the journal's key and anchors
+
+
+def journal_problems(place: Path, lines: str) -> list[tuple[str, str]]:
+    file = write(place, f"[journal]\n{lines}\n{SMALL}")
+    return [(problem.key, problem.text) for problem in settings.problems(str(file))]
+
+
+def test_a_key_and_anchors_that_are_good(place: Path) -> None:
+    (place / "journal.key").touch(0o600)
+    (place / "anchor").mkdir()
+    lines = 'key_file = "journal.key"\nanchor_dirs = ["anchor"]\nanchor_url = "https://log.example/add"'
+    assert journal_problems(place, lines) == []
+    given = settings.load(place / "gateway.toml")
+    assert given.journal_key_file == place / "journal.key"
+    assert given.journal_anchor_dirs == (place / "anchor",)
+    assert settings.load(write(place, SMALL)).journal_key_file is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "words"),
+    [
+        ('key_file = "missing.key"', "journal.key_file", "does not exist"),
+        ('key_file = "policy.toml"', "journal.key_file", "others than its owner"),
+        ('anchor_dirs = ["missing"]', "journal.anchor_dirs", "is no directory"),
+        ('anchor_dirs = ["var"]', "journal.anchor_dirs", "is inside gateway.data_dir"),
+        ('anchor_dirs = ["var/anchor"]', "journal.anchor_dirs", "is inside gateway.data_dir"),
+        ('anchor_url = "ftp://log.example"', "journal.anchor_url", "ftp://log.example"),
+        ('anchor_url = "https://"', "journal.anchor_url", "https://"),
+        ('anchor_url = "https://me:secret@log.example"', "journal.anchor_url", "holds a name or a password"),
+        ("checkpoint_seconds = 0", "journal.checkpoint_seconds", ""),
+    ],
+)
+def test_a_key_and_anchors_that_are_wrong(place: Path, lines: str, key: str, words: str) -> None:
+    (place / "var" / "anchor").mkdir(parents=True)
+    (place / "policy.toml").chmod(0o644)
+    ((found, problem),) = journal_problems(place, lines)
+    assert found == key
+    assert words in problem
+    assert "secret" not in problem

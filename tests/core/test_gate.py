@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from worlds import ACCOUNTS, POLICY, SETUP, TODAY, World, draft, one, some
 
-from fixgateway.core.inputs import Configure, ExecKind, JournalState
+from fixgateway.core.inputs import Configure, ExecKind, JournalState, Operator
 from fixgateway.core.outputs import (
     Alert,
     CutSession,
@@ -338,3 +338,26 @@ def test_the_cut_off_closes_and_later_statements_are_refused() -> None:
     assert world.engine.state is not None
     assert not world.engine.due(world.ts_ns, TODAY, "19:00:01")
     assert date.min < world.engine.state.trade_date
+
+
+def test_after_a_crash_unanswered_orders_are_in_doubt_and_answered_ones_are_not() -> None:
+    world = World()
+    world.submit()
+    world.order("C1", "10")
+    world.order("C2", "10")
+    world.execution(ExecKind.NEW, "C1")
+    outputs = world.give(Operator, actor="gateway", action="start", target="all", reason="crash")
+    assert [a.subject for a in some(outputs, Alert)] == ["C2"]
+    assert len(some(outputs, ResendForbidden)) == 1
+    assert one(world.order("C3", "1"), SendReport).reason == "GW-402"  # every session is down until it says so
+    world.up()
+    assert one(world.order("C4", "49981"), SendReport).reason == "GW-203"
+    world.execution(ExecKind.CANCELLED, "C2")
+    assert one(world.order("C5", "49990"), ForwardToBroker)
+
+
+def test_after_a_stop_nothing_is_in_doubt() -> None:
+    world = World()
+    world.submit()
+    world.order("C1", "10")
+    assert not world.give(Operator, actor="gateway", action="start", target="all", reason="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from live import Live, cancel, order, replace, shares, statement, utc
+from live import Live, cancel, order, replace, shares, statement, until, utc
 from trading import Trade, fresh
 
 from fixgateway.sim.fields import Fields, body_text
@@ -31,32 +31,37 @@ def replaced(trade: Trade, name: str, quantity: int) -> Fields:
     """The broker takes a replace: 150=5 under the new ClOrdID."""
     trade.quantity, old = quantity, trade.cl_ord_id
     status = "1" if trade.cum else "0"
-    told = trade.report("5", status, (41, old), cl_ord_id=name)
+    confirmed = trade.report("5", status, (41, old), cl_ord_id=name)
     trade.cl_ord_id = name
-    return told
+    return confirmed
 
 
 def refused(trade: Trade, name: str, code: str) -> Fields:
     """The gateway refuses a G with a 9; the broker hears nothing."""
-    told = trade.oms.expect("9", ClOrdID=name)
-    assert (told.get(434), told.get(41)) == ("2", trade.cl_ord_id)
-    assert told.get(58).startswith(f"{code} "), told.get(58)
+    answer = trade.oms.expect("9", ClOrdID=name)
+    assert (answer.get(434), answer.get(41)) == ("2", trade.cl_ord_id)
+    assert answer.get(58).startswith(f"{code} "), answer.get(58)
     trade.broker.expect_none("G", 0.1, ClOrdID=name)
-    return told
+    return answer
 
 
 def uncommitted(trade: Trade, more: int) -> bool:
     """Whether an order for ``more`` still finds room under the statement (it stays forwarded if so)."""
     name = fresh("ROOM")
     trade.oms.send("D", order(name, trade.statement_id, more))
-    answer = None
-    try:
-        trade.broker.expect("D", 0.4, ClOrdID=name)
-    except Exception:
-        answer = trade.oms.expect("8", ClOrdID=name)
-        assert answer.get(58).startswith("GW-203 ")
-        assert answer.get(103) == "13"
-    return answer is None
+    if until(lambda: told(trade, name), "an answer") == "D":
+        return True
+    answer = trade.oms.expect("8", ClOrdID=name)
+    assert (answer.get(150), answer.get(103), answer.get(58)[:7]) == ("8", "13", "GW-203 ")
+    return False
+
+
+def told(trade: Trade, name: str) -> str:
+    """Who has heard of an order: ``D`` the broker, ``8`` the OMS, or nobody yet."""
+    for peer, msg_type in ((trade.broker, "D"), (trade.oms, "8")):
+        if any(m.msg_type == msg_type and m.get(11) == name for m in list(peer.received)):
+            return msg_type
+    return ""
 
 
 def test_a_replace_for_the_same_or_less_passes_byte_for_byte(live: Live) -> None:
@@ -102,8 +107,18 @@ def test_a_raise_the_broker_refuses_gives_the_quantity_back(live: Live) -> None:
     name, _ = ask(trade, 100)
     trade.broker.expect("G", ClOrdID=name)
     assert not uncommitted(trade, 1)
-    trade.broker.send("9", [(37, f"B-{trade.cl_ord_id}"), (11, name), (41, trade.cl_ord_id), (39, "0"), (434, "2"),
-                            (102, "0"), (58, "too late")])  # fmt: skip
+    trade.broker.send(
+        "9",
+        [
+            (37, f"B-{trade.cl_ord_id}"),
+            (11, name),
+            (41, trade.cl_ord_id),
+            (39, "0"),
+            (434, "2"),
+            (102, "0"),
+            (58, "too late"),
+        ],
+    )
     told = trade.oms.expect("9", ClOrdID=name)
     assert (told.get(102), told.get(58)) == ("0", "too late")
     assert uncommitted(trade, 70)
@@ -170,7 +185,7 @@ def test_the_allocation_names_the_latest_cl_ord_id_of_a_replaced_order(live: Liv
     trade.cancelled()
     allocation = trade.allocation()
     (booked,) = allocation.group(73, (11, 37, 38, 799, 800))
-    assert [booked.get(tag) for tag in (11, 37, 38, 800)] == [name, f"B-{first}", "80", "50"] or booked.get(37)
+    assert first != name
     assert (booked.get(11), booked.get(38), booked.get(800)) == (name, "80", "50")
 
 
@@ -212,8 +227,9 @@ def test_a_cancel_passes_while_orders_are_halted_and_of_an_ended_order_too(live:
     finally:
         live.command("orders", "resume", "all", "--reason", "test", "--actor", "tester")
     assert live.rows("SELECT target, halted, actor, reason FROM switches ORDER BY journal_seq DESC LIMIT 2") == [
-        ("all", 0, "tester", "test"), ("all", 1, "tester", "test"),
-    ]  # fmt: skip
+        ("all", 0, "tester", "test"),
+        ("all", 1, "tester", "test"),
+    ]
 
 
 def test_a_cancel_with_odd_fields_still_passes(live: Live) -> None:
@@ -281,16 +297,31 @@ def test_orders_of_one_statement_share_its_budget_and_each_broker_gets_one_alloc
     three.fill(7, "10.50")
     one.cancelled()
     three.cancelled()
-    live.brokers["BRK1"].expect_none("J", 0.2, t55="XYZ")
-    two.broker.send("8", [(37, "B-4"), (17, fresh("EX")), (150, "4"), (39, "4"), (11, name), (55, "XYZ"), (54, "1"),
-                          (38, "100"), (14, "0"), (151, "0"), (6, "0")])  # fmt: skip
-    first, second = live.brokers["BRK1"].expect("J"), live.brokers["BRK2"].expect("J")
+    live.brokers["BRK1"].expect_none("J", 0.2, t11=one.cl_ord_id)
+    two.broker.send(
+        "8",
+        [
+            (37, "B-4"),
+            (17, fresh("EX")),
+            (150, "4"),
+            (39, "4"),
+            (11, name),
+            (55, "XYZ"),
+            (54, "1"),
+            (38, "100"),
+            (14, "0"),
+            (151, "0"),
+            (6, "0"),
+        ],
+    )
+    first, second = one.allocation(), two.allocation()
     assert (first.get(53), second.get(53)) == ("340", "300")
     assert first.get(6) == "10.0103"  # (333 × 10 + 7 × 10.50) / 340
     assert second.get(6) == "10.1000"
     assert {e.get(11): e.get(800) for e in first.group(73, (11, 37, 38, 799, 800))} == {
-        one.cl_ord_id: "333", three.cl_ord_id: "7",
-    }  # fmt: skip
+        one.cl_ord_id: "333",
+        three.cl_ord_id: "7",
+    }
     mine, theirs = shares(first), shares(second)
     total = {account: int(mine.get(account, "0")) + int(theirs.get(account, "0")) for account, _ in LINES}
     assert total == {"CLIENT-A": 320, "CLIENT-B": 128, "CLIENT-C": 64, "PROP": 128}

@@ -8,6 +8,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from live import SOH, Live, order, report, shares, statement, until
@@ -90,7 +92,6 @@ def test_a_fill_sent_while_the_gateway_is_dead_arrives_and_its_j_is_right(make: 
     live.kill()
     until(lambda: not trade.broker.logged_on, "the broker noticed")
     exec_id = fresh("EX")
-    trade.cum = 100
     trade.broker.send("8", report(trade.cl_ord_id, exec_id, "F", "2", quantity=100, cum=100, last=70))  # kept
     live.restart()
     assert trade.oms.expect("8", 10, ExecID=exec_id).get(32) == "70"
@@ -149,7 +150,9 @@ def test_a_fill_not_yet_passed_on_reaches_the_oms_after_the_crash(make: Callable
     live.end_well()
 
 
-@pytest.mark.parametrize("seed", [1, 2, pytest.param(3, marks=pytest.mark.full), pytest.param(4, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "seed", [1, 2, pytest.param(3, marks=pytest.mark.full), pytest.param(4, marks=pytest.mark.full)]
+)
 def test_kills_in_the_middle_of_a_burst_lose_and_double_nothing(make: Callable[..., Live], seed: int) -> None:
     """The broker's side checks: every order it got was covered and came once; every order has one fate."""
     live = make().start()
@@ -205,6 +208,29 @@ def test_kills_in_the_middle_of_a_burst_lose_and_double_nothing(make: Callable[.
     check_rebuild(live)
 
 
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_nothing_of_a_gateway_goes_on_running_without_it(make: Callable[..., Live], how: str) -> None:
+    live = make().start()
+    Trade(live, 10).fill(10)
+    assert running(live)
+    if how == "stop":
+        assert live.stop() == 0
+    else:
+        live.kill()
+    until(lambda: not running(live), "every process of it gone")
+
+
+def running(live: Live) -> list[str]:
+    """Command lines of all processes that name this gateway's directory."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(live.directory) in words:
+                found.append(words)
+    return found
+
+
 def test_a_second_gateway_on_the_same_directory_is_turned_away(make: Callable[..., Live]) -> None:
     live = make().start()
     done = live.cli("run", "-c", str(live.config))
@@ -224,7 +250,7 @@ def test_an_emptied_journal_beside_a_living_store_stops_the_start(make: Callable
     shutil.move(journal, kept)
     done = live.cli("run", "-c", str(live.config))
     assert done.returncode == 2
-    assert "the journal is older than the session" in done.stderr
+    assert "older than the session" in done.stderr
     assert "OMS1" in done.stderr or "BRK1" in done.stderr
     shutil.rmtree(journal, ignore_errors=True)
     shutil.move(kept, journal)
@@ -249,7 +275,7 @@ def test_a_journal_restored_from_yesterday_stops_the_start(make: Callable[..., L
         assert process.wait(10) == 2, live.tail()
     except subprocess.TimeoutExpired:
         pytest.fail(f"it started with a journal that misses what the store sent:\n{live.tail()}")
-    assert "older" in live.tail()
+    assert "older than the session" in live.tail()
 
 
 def test_a_torn_tail_is_cut_and_said(make: Callable[..., Live]) -> None:

@@ -37,7 +37,9 @@ def _by_file(live: Live, path: Path) -> Answer:
     done = live.cli("statement", "add", str(path), "-c", str(live.config), "--json")
     answer = json.loads(done.stdout)
     assert done.returncode == (0 if answer["registered"] else 1)
-    return answer["registered"], [(p["reason"], f"line {p['row']} {p['field']}: {p['text']}") for p in answer["problems"]]
+    return answer["registered"], [
+        (p["reason"], f"line {p['row']} {p['field']}: {p['text']}") for p in answer["problems"]
+    ]
 
 
 def _by_http(live: Live, document: dict[str, Any]) -> Answer:
@@ -62,9 +64,13 @@ def _by_drop(live: Live, name: str, document: dict[str, Any] | None) -> Answer:
 
 
 def submit(
-    live: Live, door: str, tmp_path: Path, statement_id: str, lines: Sequence[tuple[str, object]] = LINES,
+    live: Live,
+    door: str,
+    tmp_path: Path,
+    statement_id: str,
+    lines: Sequence[tuple[str, object]] = LINES,
     total: object = 1000,
-) -> Answer:  # fmt: skip
+) -> Answer:
     """Hand the same statement in by one of the doors."""
     document = statement_file(statement_id, lines, total=str(total))
     name = f"{door}-{statement_id}"
@@ -140,8 +146,11 @@ def check_refusal(live: Live, name: str, wrong: str, problems: list[tuple[str, s
     if wrong != "sum":  # the sum is no single line's
         assert f"line {3 if wrong == 'twice' else 2}" in text
     assert live.rows("SELECT count(*) FROM statements WHERE statement_id = ?", name) == [(0,)]
-    refused = live.rows("SELECT reason FROM statement_problems JOIN statement_refusals USING (journal_seq, position) "
-                        "WHERE statement_id = ?", name)  # fmt: skip
+    refused = live.rows(
+        "SELECT reason FROM statement_problems JOIN statement_refusals USING (journal_seq, position) "
+        "WHERE statement_id = ?",
+        name,
+    )
     assert (reason,) in refused
 
 
@@ -185,12 +194,13 @@ def test_a_file_that_is_no_statement_is_put_aside_with_the_reason(live: Live) ->
 
 
 def test_refusals_are_counted_by_door(live: Live, tmp_path: Path) -> None:
-    before = {door: live.metric("fixgateway_statements_total", door=door, outcome="refused") for door in ("fix", "http")}
+    before = {
+        door: live.metric("fixgateway_statements_total", door=door, outcome="refused") for door in ("fix", "http")
+    }
     submit(live, "fix", tmp_path, "COUNT", LINES, 1)
     submit(live, "http", tmp_path, "COUNT", LINES, 1)
     for door, count in before.items():
-        until(lambda door=door, count=count: live.metric("fixgateway_statements_total", door=door, outcome="refused")
-              == count + 1, f"refusal by {door} counted")  # fmt: skip
+        live.wait_metric(count + 1, "fixgateway_statements_total", door=door, outcome="refused")
 
 
 def test_without_a_gateway_the_command_says_how_to_start_one(make: Callable[..., Live], tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_an_overfill_reaches_the_oms_opens_an_exception_and_stays_unallocated(li
     assert live.rows("SELECT filled, unallocated FROM statements WHERE statement_id = ?", trade.statement_id) == [
         ("120", "20")
     ]
-    assert live.metric("fixgateway_exceptions_total", reason="GW-802") >= 1
+    until(lambda: live.metric("fixgateway_exceptions_total", reason="GW-802") >= 1, "counted")
 
 
 def test_an_execution_of_an_unknown_order_is_passed_to_the_brokers_only_oms(live: Live) -> None:
@@ -48,7 +48,9 @@ def test_an_execution_of_an_unknown_order_is_passed_to_the_brokers_only_oms(live
     assert ("unknown-order",) in live.rows("SELECT effect FROM executions WHERE exec_id = ?", exec_id)
 
 
-def test_an_unknown_execution_of_a_shared_broker_is_flagged_answered_and_not_told_to_the_wrong_oms(live: Live) -> None:
+def test_an_unknown_execution_of_a_shared_broker_is_flagged_answered_and_not_told_to_the_wrong_oms(
+    live: Live,
+) -> None:
     exec_id, broker = fresh("UNK"), live.brokers["BRK2"]
     broker.send("8", report("NOBODY", exec_id, "F", "2", last=5, cum=5, quantity=5))
     doubt = broker.expect("Q", ExecID=exec_id)
@@ -69,8 +71,10 @@ def test_an_exec_id_that_comes_twice_counts_once(live: Live) -> None:
     assert trade.exceptions() == []
     trade.cancelled()
     assert trade.allocation().get(53) == "60"
-    assert [effect for (effect,) in live.rows("SELECT effect FROM executions WHERE exec_id = ? ORDER BY journal_seq",
-                                              exec_id)] == ["fill", "duplicate"]  # fmt: skip
+    assert [
+        effect
+        for (effect,) in live.rows("SELECT effect FROM executions WHERE exec_id = ? ORDER BY journal_seq", exec_id)
+    ] == ["fill", "duplicate"]
 
 
 def test_an_exec_id_that_comes_again_with_other_content_opens_an_exception(live: Live) -> None:
@@ -84,7 +88,9 @@ def test_an_exec_id_that_comes_again_with_other_content_opens_an_exception(live:
 
 
 @pytest.mark.parametrize(("exec_type", "more"), [("I", ()), ("F", ((797, "Y"),))])
-def test_a_status_or_a_copy_is_passed_on_and_is_no_fill(live: Live, exec_type: str, more: tuple[Pair, ...]) -> None:
+def test_a_status_or_a_copy_is_passed_on_and_is_no_fill(
+    live: Live, exec_type: str, more: tuple[Pair, ...]
+) -> None:
     trade = Trade(live, 100)
     trade.fill(40)
     trade.report(exec_type, "1", *more, last=40)
@@ -101,9 +107,9 @@ def test_a_bust_and_a_correction_before_the_allocation(live: Live) -> None:
     trade.fill(30, "99", exec_id=bad)
     trade.fill(20, "100", exec_id=wrong)
     trade.fill(10, "102")
-    trade.cum = 30
+    trade.now((20, "100"), (10, "102"))
     trade.report("H", "1", (19, bad))
-    trade.cum = 40
+    trade.now((30, "101"), (10, "102"))
     trade.report("G", "1", (19, wrong), last=30, price="101")
     trade.cancelled()
     allocation = trade.allocation()
@@ -128,6 +134,7 @@ def test_a_correction_after_the_allocation_replaces_it(live: Live) -> None:
     first = trade.allocation()
     trade.acknowledge(first)
     assert trade.oms.expect("AS", AllocID=first.get(70)).get(53) == "100"
+    trade.now((100, "100.5"))
     trade.report("G", "2", (19, wrong), last=100, price="100.5")
     second = trade.allocation("1")
     tags = {72: first.get(70), 796: "2", 626: "1", 53: "100", 6: "100.5000"}
@@ -144,16 +151,21 @@ def test_busts_after_the_allocation_replace_it_and_at_last_cancel_it(live: Live)
     trade.fill(50, exec_id=one)
     trade.fill(50, exec_id=two)
     first = trade.allocation()
-    trade.cum = 50
+    trade.now((50, "100"))
     trade.report("H", "1", (19, two))
     second = trade.allocation("1")
-    assert (second.get(72), second.get(53), shares(second)) == (first.get(70), "50", {"CLIENT-A": "30", "PROP": "20"})
-    trade.cum = 0
+    assert (second.get(72), second.get(53), shares(second)) == (
+        first.get(70),
+        "50",
+        {"CLIENT-A": "30", "PROP": "20"},
+    )
+    trade.now()
     trade.report("H", "0", (19, one))
     last = trade.allocation("2")
     assert (last.get(72), last.get(796)) == (second.get(70), "2")
-    assert live.rows("SELECT trans_type FROM allocations WHERE statement_id = ? ORDER BY journal_seq",
-                     trade.statement_id) == [("0",), ("1",), ("2",)]  # fmt: skip
+    assert live.rows(
+        "SELECT trans_type FROM allocations WHERE statement_id = ? ORDER BY journal_seq", trade.statement_id
+    ) == [("0",), ("1",), ("2",)]
 
 
 def test_a_late_fill_after_the_cancel_replaces_the_allocation(live: Live) -> None:
@@ -162,10 +174,14 @@ def test_a_late_fill_after_the_cancel_replaces_the_allocation(live: Live) -> Non
     trade.cancelled()
     first = trade.allocation()
     assert first.get(53) == "50"
-    trade.cum = 60
+    trade.now((60, "100"))
     trade.report("F", "4", last=10)
     second = trade.allocation("1")
-    assert (second.get(72), second.get(53), shares(second)) == (first.get(70), "60", {"CLIENT-A": "36", "PROP": "24"})
+    assert (second.get(72), second.get(53), shares(second)) == (
+        first.get(70),
+        "60",
+        {"CLIENT-A": "36", "PROP": "24"},
+    )
     assert "GW-813" in trade.exceptions()
 
 
@@ -174,20 +190,21 @@ def test_a_late_fill_while_another_order_is_open_counts_in_the_one_allocation(li
     second = Trade(live, 50, statement_id=first.statement_id)
     first.fill(20)
     first.cancelled()
-    first.cum = 30
+    first.now((30, "100"))
     first.report("F", "4", last=10)
     second.fill(40)
     second.cancelled()
     allocation = first.allocation()
     assert allocation.get(53) == "70"
     assert {entry.get(11): entry.get(800) for entry in allocation.group(73, (11, 37, 38, 799, 800))} == {
-        first.cl_ord_id: "30", second.cl_ord_id: "40",
-    }  # fmt: skip
+        first.cl_ord_id: "30",
+        second.cl_ord_id: "40",
+    }
 
 
 def test_a_last_fill_called_partial_with_nothing_left_completes(live: Live) -> None:
     trade = Trade(live, 100)
-    trade.cum = 100
+    trade.now((100, "100"))
     trade.report("F", "1", last=100)
     assert trade.allocation().get(53) == "100"
 
@@ -215,13 +232,15 @@ ODD: dict[str, Callable[[str], str]] = {
     # what a broker makes of its report's body
     "an unknown tag": lambda body: body + f"9999=x{SOH}5001=own{SOH}",
     "a tag of another message": lambda body: body + f"70=ALLOC{SOH}626=5{SOH}",
-    "a user tag inside a group": lambda body: body + f"382=2{SOH}375=A{SOH}7001=u{SOH}337=T{SOH}375=B{SOH}7001=v{SOH}",
+    "a user tag inside a group": lambda body: (
+        body + f"382=2{SOH}375=A{SOH}7001=u{SOH}337=T{SOH}375=B{SOH}7001=v{SOH}"
+    ),
     "an unlisted enum value": lambda body: body + f"21=Z{SOH}528=?{SOH}",
     "a repeated tag": lambda body: body + f"58=a{SOH}58=b{SOH}",
     "an empty value": lambda body: body + f"58={SOH}",
     "a text that is not UTF-8": lambda body: body + f"58=caf\udce9{SOH}",
     "control characters": lambda body: body + f"58=a\x02b{SOH}",
-    "no average price": lambda body: body.replace(f"6=0{SOH}", ""),
+    "no average price": lambda body: body.replace(f"{SOH}6=100{SOH}", SOH),
     "no LeavesQty": lambda body: body.replace("151=", "5151="),
     "a group count that lies": lambda body: body + f"382=3{SOH}375=A{SOH}337=T{SOH}",
     "a data field that lies": lambda body: body + f"354=50{SOH}355=ab{SOH}",
@@ -230,20 +249,20 @@ ODD: dict[str, Callable[[str], str]] = {
     "no symbol and side": lambda body: body.replace(f"55=XYZ{SOH}54=1{SOH}", ""),
     "tag zero": lambda body: body + f"0=x{SOH}",
     "no equals sign": lambda body: body + f"hello{SOH}",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("odd", ODD)
 def test_an_odd_fill_is_taken_and_passed_on(live: Live, odd: str) -> None:
     trade = Trade(live, 100)
     exec_id = fresh("ODD")
-    good = report(trade.cl_ord_id, exec_id, "F", "1", quantity=100, cum=30, leaves=70, last=30, avg="0")
+    good = report(trade.cl_ord_id, exec_id, "F", "1", quantity=100, cum=30, leaves=70, last=30)
     trade.broker.send("8", ODD[odd](body_text(good)))
     passed = trade.oms.expect("8", 8, ExecID=exec_id)
     assert (passed.get(32), passed.get(11)) == ("30", trade.cl_ord_id)
     until(lambda: live.rows("SELECT effect FROM executions WHERE exec_id = ?", exec_id) == [("fill",)], "the fill")
     assert live.journal_has(f"17={exec_id}{SOH}", Kind.SEEN)
-    trade.cum = 30
+    trade.now((30, "100"))
     trade.cancelled()
     assert trade.allocation().get(53) == "30"
 
@@ -251,18 +270,36 @@ def test_an_odd_fill_is_taken_and_passed_on(live: Live, odd: str) -> None:
 def test_the_body_of_an_odd_fill_is_passed_byte_for_byte(live: Live) -> None:
     trade = Trade(live, 100)
     exec_id = fresh("ODD")
-    body = body_text(report(trade.cl_ord_id, exec_id, "F", "1", (9999, "x"), (382, "1"), (375, "A"), (7001, "ü€"),
-                            quantity=100, cum=30, leaves=70, last=30, price="099.900"))  # fmt: skip
+    body = body_text(
+        report(
+            trade.cl_ord_id,
+            exec_id,
+            "F",
+            "1",
+            (9999, "x"),
+            (382, "1"),
+            (375, "A"),
+            (7001, "ü€"),
+            quantity=100,
+            cum=30,
+            leaves=70,
+            last=30,
+            price="099.900",
+        )
+    )
     trade.broker.send("8", body)
     assert trade.oms.expect("8", ExecID=exec_id).body == body
 
 
-@pytest.mark.parametrize(("price", "last"), [("1,5", "30"), ("NaN", "30"), ("100", "3e1"), ("100", "-30"), ("", "30")])
+@pytest.mark.parametrize(
+    ("price", "last"), [("1,5", "30"), ("NaN", "30"), ("100", "3e1"), ("100", "-30"), ("", "30")]
+)
 def test_a_fill_that_cannot_be_read_is_passed_on_and_flagged(live: Live, price: str, last: str) -> None:
     trade = Trade(live, 100)
     exec_id = fresh("ODD")
-    trade.broker.send("8", report(trade.cl_ord_id, exec_id, "F", "1", quantity=100, cum=30, leaves=70, last=last,
-                                  price=price))  # fmt: skip
+    trade.broker.send(
+        "8", report(trade.cl_ord_id, exec_id, "F", "1", quantity=100, cum=30, leaves=70, last=last, price=price)
+    )
     assert trade.oms.expect("8", 8, ExecID=exec_id).get(32) == last
     assert "GW-811" in trade.exceptions()
     assert live.journal_has(f"17={exec_id}{SOH}", Kind.SEEN)
@@ -281,10 +318,18 @@ def test_a_refused_fill_is_flagged_with_the_engines_words(live: Live) -> None:
 
 def test_a_difference_in_cum_qty_is_told_once(live: Live) -> None:
     trade = Trade(live, 100)
-    trade.cum = 45
+    trade.now((45, "100"))
     trade.report("F", "1", last=30)
-    trade.cum = 55
+    trade.now((55, "100"))
     trade.report("F", "1", last=10)
+    assert trade.exceptions() == ["GW-803"]
+
+
+def test_another_average_price_is_told(live: Live) -> None:
+    trade = Trade(live, 100)
+    trade.fill(30, "99")
+    trade.now((60, "100"))
+    trade.report("F", "1", last=30, price="100")  # the broker takes the first fill for one at 100 as well
     assert trade.exceptions() == ["GW-803"]
 
 
@@ -317,8 +362,13 @@ def test_a_refused_request_becomes_a_cancel_reject(live: Live, answer: str, requ
     reason = (373, "5") if answer == "3" else (380, "0")
     trade.broker.send(answer, [(45, str(sent.seq)), (372, request_type), reason, (58, "not so")])
     told = trade.oms.expect("9", ClOrdID=name)
-    tags = {41: trade.cl_ord_id, 434: "1" if request_type == "F" else "2", 39: "0", 102: "99",
-            37: f"B-{trade.cl_ord_id}"}  # fmt: skip
+    tags = {
+        41: trade.cl_ord_id,
+        434: "1" if request_type == "F" else "2",
+        39: "0",
+        102: "99",
+        37: f"B-{trade.cl_ord_id}",
+    }
     assert {tag: told.get(tag) for tag in tags} == tags
     assert told.get(58).startswith("GW-810 ")
     trade.fill(100)
@@ -332,17 +382,21 @@ def test_a_refused_allocation_opens_an_exception(live: Live, answer: str) -> Non
     allocation = trade.allocation()
     reason = (373, "5") if answer == "3" else (380, "0")
     trade.broker.send(answer, [(45, str(allocation.seq)), (372, "J"), reason, (58, "no allocations here")])
-    found = until(lambda: live.rows("SELECT reason, text FROM exceptions WHERE subject = ?", allocation.get(70)), "it")
+    found = until(
+        lambda: live.rows("SELECT reason, text FROM exceptions WHERE subject = ?", allocation.get(70)), "it"
+    )
     assert found[0][0] == "GW-810"
     assert "no allocations here" in found[0][1]
-    assert live.metric("fixgateway_alerts_total", reason="GW-810") >= 1
+    until(lambda: live.metric("fixgateway_alerts_total", reason="GW-810") >= 1, "counted")
     trade.oms.expect_none("AS", 0.1, AllocID=allocation.get(70))
 
 
 def test_a_refusal_of_nothing_we_know_is_kept_and_alerted(live: Live) -> None:
     before = live.metric("fixgateway_alerts_total", reason="GW-810", severity="warning")
     live.broker.send("j", [(45, "999999"), (372, "D"), (380, "0"), (58, "what?")])
-    until(lambda: live.metric("fixgateway_alerts_total", reason="GW-810", severity="warning") == before + 1, "alert")
+    until(
+        lambda: live.metric("fixgateway_alerts_total", reason="GW-810", severity="warning") == before + 1, "alert"
+    )
 
 
 # ---------------------------------------------------------------- the broker answers the allocation
@@ -354,11 +408,13 @@ def test_a_rejected_allocation_opens_an_exception(live: Live, status: str, word:
     trade.fill(100)
     allocation = trade.allocation()
     trade.acknowledge(allocation, status, (88, "0"), (58, "who is PROP?"))
-    rows = until(lambda: live.rows("SELECT reason, text FROM exceptions WHERE subject = ?", allocation.get(70)), "it")
+    rows = until(
+        lambda: live.rows("SELECT reason, text FROM exceptions WHERE subject = ?", allocation.get(70)), "it"
+    )
     assert rows[0][0] == "GW-806"
     assert "who is PROP?" in rows[0][1]
     assert live.rows("SELECT status FROM allocations WHERE alloc_id = ?", allocation.get(70)) == [(word,)]
-    assert live.metric("fixgateway_alerts_total", reason="GW-806", severity="critical") >= 1
+    until(lambda: live.metric("fixgateway_alerts_total", reason="GW-806", severity="critical") >= 1, "counted")
     trade.oms.expect_none("AS", 0.1, AllocID=allocation.get(70))
 
 

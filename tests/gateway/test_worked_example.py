@@ -28,12 +28,27 @@ def day(make_shared: Callable[..., Live]) -> Iterator[tuple[Live, dict[str, Fiel
     oms.expect("8", ExecID="E0")
     for number, price in enumerate(("99.90", "100", "100.10"), 1):
         done = number * 10000
-        broker.send("8", report("C1", f"E{number}", "F", "1", quantity=50000, cum=done, leaves=50000 - done,
-                                last=10000, price=price, avg="100"))  # fmt: skip
+        broker.send(
+            "8",
+            report(
+                "C1",
+                f"E{number}",
+                "F",
+                "1",
+                quantity=50000,
+                cum=done,
+                leaves=50000 - done,
+                last=10000,
+                price=price,
+                avg="100",
+            ),
+        )
         said[f"fill{number}"] = oms.expect("8", ExecID=f"E{number}")
     oms.send("F", cancel("X1", "C1"))
     said["cancel"] = broker.expect("F")
-    broker.send("8", report("X1", "E9", "4", "4", (41, "C1"), quantity=50000, cum=30000, avg="100", order_id="B-C1"))
+    broker.send(
+        "8", report("X1", "E9", "4", "4", (41, "C1"), quantity=50000, cum=30000, avg="100", order_id="B-C1")
+    )
     oms.expect("8", ExecID="E9")
     said["allocation"] = broker.expect("J")
     broker.send("P", [(70, said["allocation"].get(70)), (60, "20260101-00:00:00"), (87, "0")])
@@ -63,7 +78,9 @@ def test_the_statement_is_registered_with_its_seed_committed(day: tuple[Live, di
 
 def test_the_order_reaches_the_broker_byte_for_byte(day: tuple[Live, dict[str, Fields]]) -> None:
     live, said = day
-    assert said["order"].body == next(m.body for m in live.omses["OMS1"]._numbers.sent.values() if "11=C1" in m.body)
+    assert said["order"].body == next(
+        m.body for m in live.omses["OMS1"]._numbers.sent.values() if "11=C1" in m.body
+    )
     assert (said["order"].get(49), said["order"].get(56)) == ("FIXGW", "BRK1")
 
 
@@ -86,12 +103,19 @@ def test_the_allocation_is_fifteen_six_three_six(day: tuple[Live, dict[str, Fiel
 def test_the_oms_hears_of_the_accepted_allocation(day: tuple[Live, dict[str, Fields]]) -> None:
     allocation, told = day[1]["allocation"], day[1]["report"]
     assert shares(told) == WORKED_SHARES
-    assert {tag: told.get(tag) for tag in (87, 793, 794, 70)} == {87: "0", 793: "S-1", 794: "3", 70: allocation.get(70)}
+    assert {tag: told.get(tag) for tag in (87, 793, 794, 70)} == {
+        87: "0",
+        793: "S-1",
+        794: "3",
+        70: allocation.get(70),
+    }
 
 
 def test_the_database_says_the_same(day: tuple[Live, dict[str, Fields]]) -> None:
     live, said = day
-    assert live.rows("SELECT cl_ord_id, verdict, reason, status, cum_qty, avg_px FROM orders ORDER BY order_key") == [
+    assert live.rows(
+        "SELECT cl_ord_id, verdict, reason, status, cum_qty, avg_px FROM orders ORDER BY order_key"
+    ) == [
         ("C0", "blocked", "GW-101", "8", "0", "0"),
         ("C1", "forwarded", "", "4", "30000", "100.0000"),
     ]
@@ -105,7 +129,9 @@ def test_the_database_says_the_same(day: tuple[Live, dict[str, Fields]]) -> None
         (said["allocation"].get(70), "30000", "accepted")
     ]
     assert dict(live.rows("SELECT account, quantity FROM allocation_lines")) == WORKED_SHARES
-    fills = live.rows("SELECT exec_id, last_qty, last_px FROM executions WHERE effect = 'fill' ORDER BY journal_seq")
+    fills = live.rows(
+        "SELECT exec_id, last_qty, last_px FROM executions WHERE effect = 'fill' ORDER BY journal_seq"
+    )
     assert fills == [("E1", "10000", "99.9"), ("E2", "10000", "100"), ("E3", "10000", "100.1")]
     assert dict(live.rows("SELECT account, exact FROM division_lines")) == {
         account: f"{quantity}/1" for account, quantity in WORKED_SHARES.items()
@@ -127,21 +153,30 @@ def test_the_metrics_count_it(day: tuple[Live, dict[str, Fields]]) -> None:
         ("fixgateway_session_up", "session", "OMS1"): 1,
         ("fixgateway_session_up", "session", "BRK1"): 1,
     }
-    assert {key: live.metric(key[0], **{key[1]: key[2]}) for key in counted} == counted
-    assert live.metric("fixgateway_messages_total", session="OMS1", direction="in", msg_type="D") == 2
-    assert live.metric("fixgateway_messages_total", session="BRK1", direction="out", msg_type="J") == 1
+    for (name, label, value), wanted in counted.items():
+        live.wait_metric(wanted, name, **{label: value})
+    live.wait_metric(2, "fixgateway_messages_total", session="OMS1", direction="in", msg_type="D")
+    live.wait_metric(1, "fixgateway_messages_total", session="BRK1", direction="out", msg_type="J")
     until(lambda: live.metric("fixgateway_ready") == 1, "ready as a metric")
-    assert live.metric("fixgateway_unallocated_quantity") == 0
-    assert live.metric("fixgateway_journal_records_total", kind="wire-out") > 5
+    live.wait_metric(0, "fixgateway_unallocated_quantity")
+    until(lambda: live.metric("fixgateway_journal_records_total", kind="wire-out") > 5, "counted")
 
 
 def test_the_trace_tells_it_over_http_and_by_command(day: tuple[Live, dict[str, Fields]]) -> None:
     live, said = day
     traced = live.get("/api/trace/S-1")
     what = [entry["what"] for entry in traced["timeline"]]
-    for wanted in ("statement registered", "order forwarded", "execution fill", "F forwarded",
-                   "statement closed: complete", "statement allocated", "allocation sent",
-                   "allocation answered", "allocation reported"):  # fmt: skip
+    for wanted in (
+        "statement registered",
+        "order forwarded",
+        "execution fill",
+        "F forwarded",
+        "statement closed: complete",
+        "statement allocated",
+        "allocation sent",
+        "allocation answered",
+        "allocation reported",
+    ):
         assert wanted in what
     assert what.index("statement registered") < what.index("order forwarded") < what.index("allocation sent")
     assert live.get(f"/api/trace/{said['allocation'].get(70)}")["statements"] == ["S-1"]

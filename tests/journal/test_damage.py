@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixgateway.errors import JournalDamaged, JournalError, UsageError
-from fixgateway.journal import reader
+from fixgateway.journal import verification
 from fixgateway.journal.reader import read, verify
 from fixgateway.journal.records import FRAME, Kind, encode, extend_crc
 from fixgateway.journal.scan import HEADER_SIZE, build_header, list_segments, locate, segment_name
@@ -21,7 +21,7 @@ from fixgateway.journal.segments import Writer
 @pytest.fixture(autouse=True)
 def no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """No writer is at work in these tests; verify need not wait for it."""
-    monkeypatch.setattr(reader, "_UNFINISHED_WAIT_SECONDS", 0)
+    monkeypatch.setattr(verification, "_UNFINISHED_WAIT_SECONDS", 0)
 
 
 def make(directory: Path, counts: tuple[int, ...] = (3, 3)) -> list[tuple[Path, list[bytes]]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from pathlib import Path
 
 import pytest
 
 from fixgateway.errors import JournalDamaged, JournalError, UsageError
-from fixgateway.journal import reader, records, scan
+from fixgateway.journal import merkle, reader, records, scan, verification
 from fixgateway.journal.reader import Finder, Follower, read, read_one, verify
 from fixgateway.journal.records import PAYLOAD_BYTES_MAX, Kind
 from fixgateway.journal.scan import list_segments
@@ -225,16 +226,21 @@ def test_a_whole_journal_is_verified(tmp_path: Path) -> None:
     fill(tmp_path, 20)
     found = verify(tmp_path)
     size = sum(path.stat().st_size for path in tmp_path.glob("*.fgj"))
-    assert found == reader.Verification(20, 1, 20, len(list_segments(tmp_path)), size, False, "", True)
+    root = found.root
+    assert found == reader.Verification(20, 1, 20, len(list_segments(tmp_path)), size, False, "", True, root)
+    with Writer(tmp_path) as writer:
+        assert base64.b64encode(writer.head.root).decode() == root
 
 
 def test_a_journal_without_records_is_verified(tmp_path: Path) -> None:
     Writer(tmp_path).close()
-    assert verify(tmp_path) == reader.Verification(0, 0, 0, 1, scan.HEADER_SIZE, False, "", True)
+    root = base64.b64encode(merkle.EMPTY_ROOT).decode()
+    assert verify(tmp_path) == reader.Verification(0, 0, 0, 1, scan.HEADER_SIZE, False, "", True, root)
 
 
 def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "_PROGRESS_EVERY", 10)
+    monkeypatch.setattr(verification, "_PROGRESS_EVERY", 10)
+    monkeypatch.setattr(merkle, "_CHUNK", 5)
     fill(tmp_path, 35)
     told: list[int] = []
     verify(tmp_path, told.append)

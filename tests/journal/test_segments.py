@@ -309,19 +309,21 @@ def test_a_failed_directory_sync_at_a_new_segment_ends_the_writer(
 ) -> None:
     writer = Writer(tmp_path, segment_bytes=10)
     writer.append(Kind.SEEN, "", 1, b"good")
+    writer.sync()
+    writer.append(Kind.SEEN, "", 1, b"lost")
 
     def fail(_: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(JournalError, match="records 1 to 1"):
+    with pytest.raises(JournalError, match="records 2 to 2"):
         writer.sync()
     monkeypatch.undo()
     with pytest.raises(JournalError):
         writer.append(Kind.SEEN, "", 1, b"never")
     writer.close()
     with Writer(tmp_path) as again:
-        assert again.append(Kind.SEEN, "", 1, b"goes on") == 1
+        assert again.append(Kind.SEEN, "", 1, b"goes on") == 2
     assert verify(tmp_path).verified
 
 

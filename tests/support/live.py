@@ -67,6 +67,9 @@ WORKED_EXAMPLE = (("CLIENT-A", 25000), ("CLIENT-B", 10000), ("CLIENT-C", 5000), 
 WORKED_SHARES = {"CLIENT-A": "15000", "CLIENT-B": "6000", "CLIENT-C": "3000", "PROP": "6000"}
 
 
+Table = Mapping[str, Any]
+"""Keys and values of one TOML table."""
+
 # ---------------------------------------------------------------- small change
 
 
@@ -115,8 +118,15 @@ def until(look: Callable[[], Any], what: str, timeout_seconds: float = 10.0) -> 
 # ---------------------------------------------------------------- FIX bodies
 
 
-def order(cl_ord_id: str, alloc_id: str = "", quantity: object = 1000, *more: Pair, symbol: str = "XYZ",
-          side: str = "1", price: str = "") -> list[Pair]:  # fmt: skip
+def order(
+    cl_ord_id: str,
+    alloc_id: str = "",
+    quantity: object = 1000,
+    *more: Pair,
+    symbol: str = "XYZ",
+    side: str = "1",
+    price: str = "",
+) -> list[Pair]:
     """Body of a NewOrderSingle; limit when ``price`` is given."""
     pairs: list[Pair] = [(11, cl_ord_id)]
     pairs += [(70, alloc_id)] if alloc_id else []
@@ -125,8 +135,9 @@ def order(cl_ord_id: str, alloc_id: str = "", quantity: object = 1000, *more: Pa
     return [*pairs, *more]
 
 
-def replace(cl_ord_id: str, orig: str, quantity: object, *more: Pair, symbol: str = "XYZ",
-            side: str = "1") -> list[Pair]:  # fmt: skip
+def replace(
+    cl_ord_id: str, orig: str, quantity: object, *more: Pair, symbol: str = "XYZ", side: str = "1"
+) -> list[Pair]:
     """Body of an OrderCancelReplaceRequest."""
     head: list[Pair] = [(11, cl_ord_id), (41, orig), (55, symbol), (54, side), (60, utc())]
     return [*head, (38, str(quantity)), (40, "1"), *more]
@@ -138,10 +149,17 @@ def cancel(cl_ord_id: str, orig: str, *more: Pair, symbol: str = "XYZ", side: st
 
 
 def statement(
-    statement_id: str, lines: Iterable[tuple[str, object]] = WORKED_EXAMPLE, *more: Pair, total: object = None,
-    symbol: str = "XYZ", side: str = "1", trade_date: str = "", trans: str = "0", alloc_type: str = "2",
+    statement_id: str,
+    lines: Iterable[tuple[str, object]] = WORKED_EXAMPLE,
+    *more: Pair,
+    total: object = None,
+    symbol: str = "XYZ",
+    side: str = "1",
+    trade_date: str = "",
+    trans: str = "0",
+    alloc_type: str = "2",
     count: object = None,
-) -> list[Pair]:  # fmt: skip
+) -> list[Pair]:
     """Body of a J that registers a statement; ``total`` and ``count`` default to what the lines say."""
     lines = list(lines)
     summed = sum(int(str(q)) for _, q in lines) if total is None else total
@@ -154,11 +172,23 @@ def statement(
 
 
 def report(
-    cl_ord_id: str, exec_id: str, exec_type: str, status: str, *more: Pair, quantity: object = 1000, cum: object = 0,
-    leaves: object = 0, last: object = None, price: str = "100", order_id: str = "", symbol: str = "XYZ",
-    side: str = "1", avg: str = "0",
-) -> list[Pair]:  # fmt: skip
-    """Body of a broker's ExecutionReport; ``last`` at ``price`` makes it a fill."""
+    cl_ord_id: str,
+    exec_id: str,
+    exec_type: str,
+    status: str,
+    *more: Pair,
+    quantity: object = 1000,
+    cum: object = 0,
+    leaves: object = 0,
+    last: object = None,
+    price: str = "100",
+    order_id: str = "",
+    symbol: str = "XYZ",
+    side: str = "1",
+    avg: str | None = None,
+) -> list[Pair]:
+    """Body of a broker's ExecutionReport; ``last`` at ``price`` makes it a fill. AvgPx is ``price`` by default."""
+    avg = avg if avg is not None else (price if cum else "0")
     pairs: list[Pair] = [(37, order_id or f"B-{cl_ord_id}"), (17, exec_id), (150, exec_type), (39, status)]
     pairs += [(11, cl_ord_id), (55, symbol), (54, side), (38, str(quantity))]
     pairs += [] if last is None else [(32, str(last)), (31, price)]
@@ -170,8 +200,9 @@ def shares(message: Fields) -> dict[str, str]:
     return {entry.get(79): entry.get(80) for entry in message.group(78, (79, 80, 153))}
 
 
-def statement_file(statement_id: str, lines: Iterable[tuple[str, object]] = WORKED_EXAMPLE,
-                   **more: Any) -> dict[str, Any]:  # fmt: skip
+def statement_file(
+    statement_id: str, lines: Iterable[tuple[str, object]] = WORKED_EXAMPLE, **more: Any
+) -> dict[str, Any]:
     """The statement as a JSON document for files and HTTP."""
     rows = [{"account": account, "quantity": str(quantity)} for account, quantity in lines]
     head = {"statement_id": statement_id, "trade_date": iso_today(), "symbol": "XYZ", "side": "buy"}
@@ -203,16 +234,23 @@ class Live:
     running: list[Live] = []  # noqa: RUF012 - shared on purpose: the conftest shows the logs of all of them
 
     def __init__(
-        self, directory: Path, *, omses: Mapping[str, Mapping[str, Any]] | None = None,
-        brokers: Mapping[str, Mapping[str, Any]] | None = None, tables: Mapping[str, Mapping[str, Any]] | None = None,
-        down: Sequence[str] = (), policy: str = POLICY, accounts: str = ACCOUNTS, drop: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        directory: Path,
+        *,
+        omses: Mapping[str, Table] | None = None,
+        brokers: Mapping[str, Table] | None = None,
+        tables: Mapping[str, Table] | None = None,
+        down: Sequence[str] = (),
+        policy: str = POLICY,
+        accounts: str = ACCOUNTS,
+        drop: bool = False,
+    ) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.fix_port, self.http_port = free_port(), free_port()
         self._omses = dict(omses or {"OMS1": {}})
         self._brokers = dict(brokers or {"BRK1": {}})
-        self._tables = dict(tables or {})
+        self._tables: dict[str, Table] = dict(tables or {})
         self.ports = {name: free_port() for name in self._brokers}
         self.brokers: dict[str, Peer] = {}
         self.omses: dict[str, Peer] = {}
@@ -248,7 +286,7 @@ class Live:
 
     def write_config(self) -> None:
         """Write gateway.toml."""
-        head = {
+        head: dict[str, Table] = {
             "gateway": {"comp_id": "FIXGW", "data_dir": "var"},
             "listen": {"host": HOST, "port": self.fix_port},
             "http": {"host": HOST, "port": self.http_port},
@@ -284,8 +322,10 @@ class Live:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "fixgateway.cli.main", "run", "-c", str(self.config)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         return self.process
 
     def start(self, *, ready: bool = True) -> Live:
@@ -353,8 +393,11 @@ class Live:
         """Run the command line."""
         return subprocess.run(
             [sys.executable, "-m", "fixgateway.cli.main", *arguments],
-            capture_output=True, text=True, timeout=timeout_seconds, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+            check=False,
+        )
 
     def command(self, *arguments: str) -> Any:
         """Run a command with ``--json`` against this gateway; it must succeed."""
@@ -374,6 +417,10 @@ class Live:
         samples = [sample for family in families for sample in family.samples if sample.name == name]
         return sum(s.value for s in samples if labels.items() <= s.labels.items())
 
+    def wait_metric(self, wanted: float, name: str, **labels: str) -> None:
+        """Wait until :meth:`metric` is ``wanted``; figures are published a moment after what they count."""
+        until(lambda: self.metric(name, **labels) == wanted, f"{name} {labels} at {wanted}")
+
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of the embedded database, once everything journaled is in it."""
         self.wait_projected()
@@ -391,7 +438,7 @@ class Live:
         if self.process is None or self.process.poll() is not None:
             return
         wanted = self.get("/api/status")["journal_records"]
-        until(lambda: self.get("/api/status")["records_watermark"] >= wanted, f"records up to {wanted}")
+        until(lambda: self.get("/api/status")["records_watermark"] >= wanted, f"records up to {wanted}", 30)
 
     # ------------------------------------------------------------ journal
 
