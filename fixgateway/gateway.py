@@ -148,7 +148,7 @@ class Gateway:
 
     def _lock(self) -> None:
         """One process per data directory."""
-        self._paths.data_dir.mkdir(parents=True, exist_ok=True)
+        self._paths.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._lock_fd = os.open(self._paths.data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o640)
         try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -276,6 +276,7 @@ class Gateway:
         if self._memory.engine.state is not None:
             for target in self._memory.engine.state.halted:
                 self._metrics.orders_halted(target, True)
+        self._writer.sync()  # so that a journal's first checkpoint is made at once, not after an interval
 
     def _resend(self, session: str, msg_seq_num: int, kind: str) -> str | None:
         return self._pump.resend(session, msg_seq_num, kind)

@@ -158,10 +158,24 @@ def show_record(body: bytes) -> str:
     session, payload = body[18 : 18 + length].decode("utf-8", "replace"), body[18 + length :]
     when = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=ts_ns // 1000)  # noqa: UP017
     label = KINDS[kind - 1] if 0 < kind <= len(KINDS) else f"kind {kind}"
+    payload = said_of(label, payload)
     text = payload[:SHOWN_BYTES_MAX].replace(b"\x01", b"|").decode("utf-8", "backslashreplace")
     text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
     more = f" … (+{len(payload) - SHOWN_BYTES_MAX} bytes)" if len(payload) > SHOWN_BYTES_MAX else ""
     return f"record {sequence}  {when:%Y-%m-%dT%H:%M:%S.%fZ}  {label}  {session or '-'}  {text}{more}"
+
+
+def said_of(kind: str, payload: bytes) -> bytes:
+    """A payload with the numbers before its text in words."""
+    if kind == "accepted" and len(payload) >= 20:
+        seen, number = struct.unpack_from(">QQ", payload)
+        seed = f", seed {payload[20:].decode('ascii', 'replace')}" if payload[20:] else ""
+        return f"the text of record {seen}, MsgSeqNum {number}{seed}".encode()
+    if kind == "wire-out" and len(payload) >= 12:
+        return f"for {struct.unpack_from('>Q', payload)[0]}: ".encode() + payload[12:]
+    if kind == "engine-refused" and len(payload) >= 8:
+        return f"the text of record {struct.unpack_from('>Q', payload)[0]}: ".encode() + payload[8:]
+    return payload
 
 
 def check_inclusion(proof: dict[str, Any], public_key: Any, mine: Any) -> None:

@@ -26,16 +26,17 @@ def print_json(document: Any) -> None:
 def print_table(
     columns: Sequence[str], rows: Iterable[Mapping[str, Any]], title: str = "", numbers: Sequence[str] = ()
 ) -> None:
-    """A table of the named columns; those in ``numbers`` are aligned right."""
+    """A table of the named columns; ``numbers`` are aligned right, ``time`` and ``exact`` shown short."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        right, whole = column in numbers, column == "time"
+        table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=whole)
     for row in rows:
-        table.add_row(*(Text(cell(row.get(column))) for column in columns))
+        table.add_row(*(Text(_SHORT.get(column, cell)(row.get(column))) for column in columns))
     _console().print(table)
 
 
@@ -59,6 +60,26 @@ def cell(value: Any) -> str:
         case list() | tuple():
             return ", ".join(cell(item) for item in value)
     return str(value)
+
+
+def _moment(value: Any) -> str:
+    """A time to the microsecond, as the log writes it."""
+    text = cell(value)
+    return f"{text[:26]}Z" if len(text) == len("2026-11-22T16:24:40.756072828Z") else text
+
+
+def _share(value: Any) -> str:
+    """An exact share ``50000/3`` as a person writes it: ``16666 2/3``."""
+    text = cell(value)
+    top, slash, bottom = text.partition("/")
+    if not slash:
+        return text
+    whole, rest = divmod(int(top), int(bottom))
+    return f"{whole} {rest}/{bottom}" if rest else f"{whole}"
+
+
+_SHORT: Mapping[str, Callable[[Any], str]] = {"time": _moment, "exact": _share}
+"""How columns of these names are shown; ``--json`` gives them whole."""
 
 
 def _nested(value: Any) -> bool:

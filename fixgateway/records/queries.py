@@ -395,7 +395,7 @@ _WORDING: dict[str, Callable[[Record], str]] = {
     # What became of it stands in the row; the timeline says what was decided then.
     "orders": lambda row: "order blocked" if row["verdict"] == "blocked" else "order forwarded",
     "requests": lambda row: f"{row['msg_type']} {row['verdict']}",
-    "executions": lambda row: f"execution {row['effect']}",
+    "executions": lambda row: f"execution {row['kind'] if row['effect'] == 'state' else row['effect']}",
 }
 
 
@@ -404,7 +404,7 @@ def _closed(row: Record) -> Record:
     return {
         "what": f"statement closed: {row['state']}",
         "journal_seq": row["closed_seq"],
-        "position": -1,
+        "position": 0,  # behind the execution that closed it: "execution" sorts before "statement"
         "ts_ns": row["closed_ns"],
         "time": utc_text(row["closed_ns"]),
         "statement_id": row["statement_id"],

@@ -233,7 +233,8 @@ class SessionHost:
         """
         link = self._links[session]
         if link.up:
-            raise UsageError(f"session {session} is logged on; log it out before setting sequence numbers")
+            remedy = f"fixgateway session disable {session}"
+            raise UsageError(f"session {session} is logged on; keep it out first: {remedy}")
         if any(number is not None and number < 1 for number in (next_sender, next_target)):
             raise UsageError(f"session {session}: sequence numbers start at 1")
         if next_sender is not None:

@@ -40,6 +40,9 @@ _HEADER = re.compile(
     "(?:(?:3[45]|49|5[0267]|9[7]?|8|43|1(?:1[56]|2[289]|4[2345]|12[89]|156)|3(?:47|69|70)|62[789]|630)"
     "=[^\x01]*+\x01)*+"
 )
+# And the seven fields that nearly every header has and no other, in the order engines write them.
+_PLAIN_TAGS = ("8", "9", "35", "34", "49", "52", "56")
+_PLAIN_HEADER = re.compile("".join(f"{tag}=([^\x01]*)\x01" for tag in _PLAIN_TAGS))
 _FIELDS = re.compile("([^=\x01]*)=([^\x01]*)\x01")
 _LENGTH = re.compile("[0-9]{1,8}")
 _SIGNED = f"{SOH}93="
@@ -106,12 +109,17 @@ def parse(text: str, data_of: Mapping[str, str] = DATA_OF) -> Message:
     """
     end = _trailer(text)
     if _SIGNED not in text:
-        header_match = _HEADER.match(text)
-        start = header_match.end() if header_match else 0
+        header: dict[str, str] | None
+        if plain := _PLAIN_HEADER.match(text):
+            start, header = plain.end(), dict(zip(_PLAIN_TAGS, plain.groups(), strict=True))
+        else:
+            header_match = _HEADER.match(text)
+            start = header_match.end() if header_match else 0
+            header = _first_fields(text[:start])
         body = text[start:end]
         # No field is a length and the header ended where it should: cutting at every SOH loses nothing.
         if (
-            (header := _first_fields(text[:start])) is not None
+            header is not None
             and (fields := _first_fields(body)) is not None
             and data_of.keys().isdisjoint(fields)
             and not (body and body[: body.index("=")] in HEADER_TAGS)

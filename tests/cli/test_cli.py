@@ -273,7 +273,7 @@ def test_reads(gateway: MemoryGateway, capsys: Captured) -> None:
         (["statement", "list"], ["S-1", "XYZ", "50000"], [STATEMENT]),
         (["statement", "show", "S-1"], ["S-1", "CLIENT-A", "25000"], STATEMENT),
         (["trace", "S-1"], ["statement registered", "symbol=XYZ", "PROP 10000"], TRACE),
-        (["explain", "A 1"], ["PROP", "6000/1", "floor"], ALLOCATION),
+        (["explain", "A 1"], ["PROP", "6000", "floor"], ALLOCATION),
         (["session", "list"], ["OMS1", "12", "34", "yes"], gateway.sessions()),
     ):
         assert invoke(arguments) == 0
