@@ -51,7 +51,6 @@ from fixgateway.recovery import (
     adopt,
     describe_parties,
     leftovers,
-    msg_type,
     note_sent,
     recover,
     sent_at,
@@ -61,6 +60,7 @@ from fixgateway.sessions import store
 from fixgateway.sessions.host import SessionHost
 from fixgateway.sessions.inbox import Inbox
 from fixgateway.sessions.settings import SessionSpec
+from fixgateway.sessions.texts import msg_type
 from fixgateway.translate import Translator
 from fixgateway.web.app import create_app
 from fixgateway.web.server import Server, serve

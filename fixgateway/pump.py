@@ -53,7 +53,6 @@ from fixgateway.recovery import (
     after,
     already_done,
     concerns_core,
-    msg_type,
     new_epoch,
     note_sent,
     refused_before,
@@ -61,6 +60,7 @@ from fixgateway.recovery import (
 from fixgateway.sender import Line, Sender
 from fixgateway.sessions.inbox import Inbox
 from fixgateway.sessions.items import Accepted, EngineRefused, Outgoing, Seen, SessionEvent
+from fixgateway.sessions.texts import msg_type
 from fixgateway.translate import REJECTS, Translator, destination, is_message
 from fixgateway.wire.message import Message, parse
 

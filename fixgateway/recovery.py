@@ -26,6 +26,8 @@ from fixgateway.journal.codec import decode_input, decode_json
 from fixgateway.journal.index import Sent, WireIndex
 from fixgateway.journal.reader import Finder
 from fixgateway.journal.records import Kind, Record, unpack_accepted, unpack_engine_refused, unpack_wire_out
+from fixgateway.sessions.texts import field as field_value
+from fixgateway.sessions.texts import msg_seq_num, msg_type
 from fixgateway.translate import Counterparty, Translator, destination, is_message
 from fixgateway.wire.message import Message, parse
 from fixgateway.wire.outward import Buildable
@@ -280,41 +282,28 @@ def journaled_parties(setup: Setup, told: Mapping[str, tuple[Version, bool]]) ->
 # ---------------------------------------------------------------- shared with the pump
 
 
-def msg_type(text: str) -> str:
-    """MsgType(35) of FIX text, "" when there is none."""
-    return first_value(text, "35")
-
-
-def first_value(text: str, tag: str) -> str:
-    """The first value of a tag in FIX text (a header tag's own, as the header comes first), "" when absent."""
-    start = text.find(f"\x01{tag}=")
-    if start < 0:
-        return ""
-    start += len(tag) + 2
-    return text[start : text.find("\x01", start)]
-
-
 def concerns_core(kind: str) -> bool:
     """Whether a message of this type is an input: application messages, and Reject (3) of one of ours."""
     return kind not in ("0", "1", "2", "4", "5", "A")
 
 
-def after(kind: str, text: str, msg_seq_num: int) -> int:
+def after(kind: str, text: str, number: int) -> int:
     """The highest number dealt with once this message is: SequenceReset (4) moves it to NewSeqNo − 1."""
     if kind != "4":
-        return msg_seq_num
-    value = first_value(text, "36")
-    return max(msg_seq_num, int(value) - 1) if value.isdigit() and len(value) < 12 else msg_seq_num
+        return number
+    value = field_value(text, 36)
+    plain = value.isascii() and value.isdigit() and len(value) < 12
+    return max(number, int(value) - 1) if plain else number
 
 
-def already_done(memory: Memory, session: str, msg_seq_num: int, text: str) -> bool:
+def already_done(memory: Memory, session: str, number: int, text: str) -> bool:
     """Whether a PossDup message repeats a number of this epoch that was accepted before."""
-    return msg_seq_num <= memory.highest.get(session, 0) and "\x0143=Y\x01" in text
+    return number <= memory.highest.get(session, 0) and "\x0143=Y\x01" in text
 
 
 def refused_before(memory: Memory, session: str, text: str) -> bool:
     """Whether a message that the engine refuses is the resent copy of the one it refused last."""
-    number = first_value(text, "34")
+    number = field_value(text, 34)
     repeated = memory.refused.get(session) == number and "\x0143=Y\x01" in text
     memory.refused[session] = number
     return repeated
@@ -331,10 +320,9 @@ def note_sent(
     memory: Memory, index: WireIndex, session: str, text: str, seq: int, decision_seq: int, output: int
 ) -> None:
     """Remember a message that left: for resends, for refusals by number, and as no longer pending."""
-    value = first_value(text, "34")
-    if not value.isdigit():
+    number = msg_seq_num(text)
+    if not number:
         return
-    number = int(value)
     index.note(session, number, decision_seq, output, text, seq)
     if number > memory.sent.get(session, 0):
         memory.sent[session] = number
