@@ -68,6 +68,9 @@ class Callbacks(fix.Application):  # type: ignore[misc]
         sending: the pump's send in progress, shared by all engines.
         poison: shared by all engines.
         runs_timers: whether to run the other sessions' timers (acceptor only).
+
+    Attributes:
+        accepting: whether the engine has accepted a connection: its listening sockets are set up.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Callbacks(fix.Application):  # type: ignore[misc]
         self._resend_body = resend
         self._runs_timers = runs_timers and len(self.links) > 1
         self._next_timers = 0.0
+        self.accepting = False
 
     # ------------------------------------------------------------ what the engine calls
 
@@ -438,6 +442,8 @@ class EngineLog(fix.Log):  # type: ignore[misc]
     def onEvent(self, text: str) -> None:
         """A note of the engine."""
         try:
+            if text.startswith("Accepted connection"):
+                self._callbacks.accepting = True
             self._callbacks.put(SessionEvent("", time_ns(), "event", text[:MAX_EVENT_CHARS]))
         except BaseException as error:
             self._callbacks.poison.set("", "onEvent", error)

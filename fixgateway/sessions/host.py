@@ -121,7 +121,10 @@ class SessionHost:
             threading.Thread(target=self._run, args=(name, engine), name=f"fix-{name}", daemon=True).start()
         if self._listener is not None:
             port = self._reserved.getsockname()[1]
-            up = listener.take_over(self._listener, port, LISTEN_SECONDS, lambda: bool(self.failed))
+            callbacks = self._callbacks[self.spec.oms[0].name]
+            up = listener.take_over(
+                self._listener, port, LISTEN_SECONDS, lambda: bool(self.failed), lambda: callbacks.accepting
+            )
             self._reserved.close()
             if not up:
                 raise FixgatewayError(f"the FIX acceptor does not listen: {self.failed or 'no reason given'}")

@@ -66,17 +66,26 @@ def find_listening(port: int) -> int | None:
 
 
 def take_over(
-    listener: socket.socket, engine_port: int, timeout_seconds: float, failed: Callable[[], bool]
+    listener: socket.socket,
+    engine_port: int,
+    timeout_seconds: float,
+    failed: Callable[[], bool],
+    accepting: Callable[[], bool],
 ) -> bool:
     """Put ``listener`` in the place of the engine's own socket.
 
+    The engine asks its socket for the port again while it registers one session after the other, so the place
+    may be taken only when it is done with that: when it is ``accepting``, which a connection makes it show.
+
     Returns:
-        False when the engine ``failed``, or did not listen on ``engine_port`` in time.
+        False when the engine ``failed``, or did not listen and accept on ``engine_port`` in time.
     """
     deadline = time.monotonic() + timeout_seconds
-    while (descriptor := find_listening(engine_port)) is None:
+    while (descriptor := find_listening(engine_port)) is None or not accepting():
         if failed() or time.monotonic() > deadline:
             return False
+        if descriptor is not None:
+            _knock("127.0.0.1", engine_port)
         time.sleep(_STEP_SECONDS)
     os.dup2(listener.fileno(), descriptor)
     # A poll under way still waits on the old socket and keeps it open. A connection there wakes it, and it

@@ -31,6 +31,9 @@ from fixgateway.sim.session import (
     Session,
 )
 
+REFUSED_PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""How long an initiator waits before it tries again after a connection that was closed without an answer."""
+
 
 class Peer(Session):
     """One side of a FIX session; make one with :meth:`connect` or :meth:`listen`.
@@ -95,7 +98,20 @@ class Peer(Session):
             CounterpartyError: no connection or no Logon within ``timeout_seconds``.
         """
         deadline = time.monotonic() + timeout_seconds
-        self.drop()
+        for pause_seconds in (*REFUSED_PAUSES_SECONDS, 0.0):
+            self.drop()
+            started = time.monotonic()
+            self._log_on_once(deadline)
+            # A connection closed without a word is what an acceptor does to a Logon it cannot place yet, such as
+            # that of a session whose last connection it still holds: like every initiator, try again.
+            silent = self._last_received == self._connected_at and self._socket is None
+            if self._logged_on or not pause_seconds or not silent or started + pause_seconds > deadline:
+                break
+            time.sleep(pause_seconds)
+        self.wait_logon(max(0.1, deadline - time.monotonic()))
+
+    def _log_on_once(self, deadline: float) -> None:
+        """One connection and one Logon; returns when logged on, refused, or at ``deadline``."""
         sock = _dial(self._address, deadline)
         self._adopt(sock)
         self._thread = threading.Thread(
@@ -103,7 +119,8 @@ class Peer(Session):
         )
         self._send_logon()
         self._thread.start()
-        self.wait_logon(max(0.1, deadline - time.monotonic()))
+        wait_seconds = max(0.1, deadline - time.monotonic())
+        self.inbox.wait_for(lambda: self._logged_on or self._socket is None, wait_seconds)
 
     def wait_logon(self, timeout_seconds: float = LOGON_TIMEOUT_SECONDS) -> None:
         """Wait until the session is logged on.

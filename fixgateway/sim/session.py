@@ -83,6 +83,7 @@ class Session:
         self._socket: socket.socket | None = None
         self._acceptor = False
         self._logged_on = False
+        self._connected_at = 0.0
         self._logout_sent = False
         self._heart_bt_int = settings.heart_bt_int
         self._last_sent = self._last_received = 0.0
@@ -169,7 +170,7 @@ class Session:
         self._held.clear()
         self._asked_up_to = 0
         self._logout_sent = self._test_pending = False
-        self._last_sent = self._last_received = time.monotonic()
+        self._last_sent = self._last_received = self._connected_at = time.monotonic()
         self._close_at = self._last_sent + LOGON_TIMEOUT_SECONDS
         with self._send_lock:
             self._socket = sock

@@ -75,7 +75,7 @@ def test_signing_and_reading_back() -> None:
     assert not new_private_key("gateway.example/journal").public.signed(note)
     assert not PublicKey("other", key.public.key).signed(note)
     assert not key.public.signed(parse_note(text.encode()))
-    assert key.secret_line().split("+")[-1] not in repr(key)
+    assert key.secret_line().split("+", 4)[-1] not in repr(key)  # the base64 may itself have a plus
 
 
 def test_a_note_may_have_several_signatures() -> None:

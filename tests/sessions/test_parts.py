@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from rawpeer import frame
 
 from fixgateway.errors import ConfigError
-from fixgateway.sessions import dictionary, links, texts
+from fixgateway.sessions import dictionary, links, listener, texts
 from fixgateway.sessions.inbox import Inbox
 from fixgateway.sessions.items import Seen
 from fixgateway.sessions.settings import HostSpec, SessionSpec, check_specs, dictionary_names, utc_times
@@ -222,3 +224,27 @@ def test_refusals_are_counted_per_number() -> None:
     assert [link.refused_again(n) for n in (1, 2, 1, 1)] == [False, False, True, True]
     link.begin_epoch()
     assert not link.refused_again(1)
+
+
+def test_the_engines_listener_is_taken_over_only_once_it_accepts() -> None:
+    """While the engine sets its sessions up it asks its socket for the port: it must still be its own then."""
+    with (
+        socket.create_server(("0.0.0.0", 0)) as engine,
+        listener.open_listener("127.0.0.1", 0) as ours,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        port, accepting = engine.getsockname()[1], threading.Event()
+        done = threads.submit(listener.take_over, ours, port, 10.0, lambda: False, accepting.is_set)
+        engine.settimeout(5)
+        engine.accept()[0].close()  # it knocks, so that the engine shows that it is ready
+        assert not done.done()
+        assert engine.getsockname()[1] == port
+        accepting.set()
+        assert done.result(5)
+        assert engine.getsockname() == ours.getsockname()
+
+
+def test_the_take_over_ends_when_the_engine_does_not_come_up() -> None:
+    with listener.open_listener("127.0.0.1", 0) as ours:
+        assert not listener.take_over(ours, 1, 0.05, lambda: False, lambda: False)
+        assert not listener.take_over(ours, 1, 10.0, lambda: True, lambda: False)

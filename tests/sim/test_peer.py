@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,28 @@ def test_a_message_arrives_with_its_body_byte_for_byte(acceptor: Peer, initiator
         [(79, "A"), (80, "60"), (9001, "x")],
         [(79, "B"), (80, "40")],
     ]
+
+
+def test_a_connection_closed_without_an_answer_is_tried_again() -> None:
+    """An acceptor that still holds the session's last connection closes the new one without a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as threads:
+
+        def refuse_then_answer() -> socket.socket:
+            for _ in range(2):
+                refused, _ = server.accept()
+                refused.recv(1000)
+                refused.close()
+            taken, _ = server.accept()
+            taken.recv(1000)
+            taken.sendall(
+                build_frame(Stamp("FIX.4.4", "BRK", "OMS", 1, "20261122-12:00:00"), "A", body_text("98=0|108=30"))
+            )
+            return taken
+
+        answering = threads.submit(refuse_then_answer)
+        with Peer.connect("127.0.0.1", server.getsockname()[1], "OMS", "BRK") as peer:
+            assert peer.logged_on
+            answering.result(5).close()
 
 
 def test_expect_takes_the_match_and_leaves_the_rest(acceptor: Peer, initiator: Peer) -> None:
