@@ -189,7 +189,7 @@ def under(record: Record, policy: Policy) -> Record:
         return record
     terms = {name: getattr(policy, name) for name in TERMS}
     setup = replace(given.setup, policy=replace(given.setup.policy, **terms))
-    return replace(record, payload=encode_input(replace(given, setup=setup)))
+    return record._replace(payload=encode_input(replace(given, setup=setup)))
 
 
 @dataclass(slots=True)

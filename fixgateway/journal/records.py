@@ -16,6 +16,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import google_crc32c
 
@@ -66,8 +67,7 @@ KIND_BY_LABEL: dict[str, Kind] = {kind.label: kind for kind in Kind}
 _KIND_BY_NUMBER: dict[int, Kind] = {int(kind): kind for kind in Kind}
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One entry of the journal.
 
     ``seq`` counts from 1 without gaps; ``ts_ns`` is UTC nanoseconds; ``session`` is the counterparty's name,
@@ -170,8 +170,7 @@ _WIRE_OUT = struct.Struct(">QI")
 _REFUSED = struct.Struct(">Q")
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedRef:
+class AcceptedRef(NamedTuple):
     """Payload of ``accepted``: the ``seen`` record it delivers, MsgSeqNum(34), the session's epoch.
 
     ``seed`` is the random seed in hex drawn for a statement, else "".
@@ -192,8 +191,7 @@ class WireOut:
     raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedRef:
+class RefusedRef(NamedTuple):
     """Payload of ``engine-refused``: the ``seen`` record the FIX engine refused, and its words."""
 
     seen_seq: int

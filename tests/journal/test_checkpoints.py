@@ -71,18 +71,18 @@ def rewrite(directory: Path, records: Sequence[Record]) -> None:
 
 Records = list[Record]
 CHANGES: dict[str, tuple[Callable[[Records], Records], str]] = {
-    "one bit of record 1": (lambda r: [replace(r[0], payload=b"Text of 1"), *r[1:]], "records 1 to 4 are not"),
-    "one replaced": (lambda r: [*r[:5], replace(r[5], payload=b"picked"), *r[6:]], "records 5 to 8 are not"),
-    "another time": (lambda r: [*r[:5], replace(r[5], ts_ns=99), *r[6:]], "records 5 to 8 are not"),
-    "another session": (lambda r: [*r[:5], replace(r[5], session="OMS2"), *r[6:]], "records 5 to 8 are not"),
-    "another kind": (lambda r: [*r[:5], replace(r[5], kind=Kind.EVENT), *r[6:]], "records 5 to 8 are not"),
+    "one bit of record 1": (lambda r: [r[0]._replace(payload=b"Text of 1"), *r[1:]], "records 1 to 4 are not"),
+    "one replaced": (lambda r: [*r[:5], r[5]._replace(payload=b"picked"), *r[6:]], "records 5 to 8 are not"),
+    "another time": (lambda r: [*r[:5], r[5]._replace(ts_ns=99), *r[6:]], "records 5 to 8 are not"),
+    "another session": (lambda r: [*r[:5], r[5]._replace(session="OMS2"), *r[6:]], "records 5 to 8 are not"),
+    "another kind": (lambda r: [*r[:5], r[5]._replace(kind=Kind.EVENT), *r[6:]], "records 5 to 8 are not"),
     "two swapped": (lambda r: [*r[:8], r[9], r[8], *r[10:]], "records 9 to 12 are not"),
     "one inserted": (lambda r: [*r[:6], r[0], *r[6:]], "records 5 to 8 are not"),
     "one removed": (lambda r: [*r[:6], *r[7:]], "records 5 to 8 are not"),
     "last removed": (lambda r: r[:-1], "records 12 to 12 are missing"),
     "cut to a checkpoint": (lambda r: r[:8], "records 9 to 12 are missing"),
     "all removed": (lambda r: [], "records 1 to 12 are missing"),
-    "all replaced": (lambda r: [replace(x, payload=b"x") for x in r], "records 1 to 4 are not"),
+    "all replaced": (lambda r: [x._replace(payload=b"x") for x in r], "records 1 to 4 are not"),
 }
 
 
@@ -163,7 +163,7 @@ def test_what_is_said_of_signatures(tmp_path: Path) -> None:
 def test_a_checkpoint_of_a_thief_without_the_key_is_found(tmp_path: Path) -> None:
     """Journal and checkpoints rewritten together: only the signature tells."""
     make(tmp_path)
-    rewrite(tmp_path, [replace(record, payload=b"x") for record in read(tmp_path)])
+    rewrite(tmp_path, [record._replace(payload=b"x") for record in read(tmp_path)])
     shutil.rmtree(tmp_path / checkpoints.DIRECTORY)
     thief = new_private_key(KEY.public.name)  # the same name, another key
     with Writer(tmp_path) as writer:

@@ -107,12 +107,12 @@ def forge(example: Path, change: Callable[[Record], Sequence[Record]]) -> Path:
 
 def swapping(kind: Kind, old: bytes, new: bytes) -> Callable[[Record], Sequence[Record]]:
     """Replace bytes in every record of a kind; the records stay as many."""
-    return lambda x: [replace(x, payload=x.payload.replace(old, new)) if x.kind is kind else x]
+    return lambda x: [x._replace(payload=x.payload.replace(old, new)) if x.kind is kind else x]
 
 
 def without(seq: int) -> Callable[[Record], Sequence[Record]]:
     """Put an event in the place of a record, so that the others keep their numbers."""
-    return lambda x: [replace(x, kind=Kind.EVENT, payload=b"event: x") if x.seq == seq else x]
+    return lambda x: [x._replace(kind=Kind.EVENT, payload=b"event: x") if x.seq == seq else x]
 
 
 def decision_of(data_dir: Path, output: type) -> Record:
@@ -181,7 +181,7 @@ def test_a_decision_taken_out_is_missed(example: Path) -> None:
 def test_a_decision_put_in_is_noticed(example: Path) -> None:
     twice = decision_of(example, ForwardToBroker)
     wire_out = twice.seq + 1
-    result = replay(forge(example, lambda x: [replace(twice, seq=x.seq) if x.seq == wire_out else x]))
+    result = replay(forge(example, lambda x: [twice._replace(seq=x.seq) if x.seq == wire_out else x]))
     assert result.differences == 1
     assert result.first is not None
     assert result.first.fields[0].now == "(nothing)"
@@ -197,7 +197,7 @@ def test_values_written_otherwise_differ_under_the_same_version_only(example: Pa
     def older(record: Record) -> Sequence[Record]:
         if record.kind is Kind.START:
             told = json.loads(record.payload) | {"version": "0.0.9"}
-            return [replace(record, payload=encode_json(told))]
+            return [record._replace(payload=encode_json(told))]
         return longer(record)
 
     result = replay(rewritten(example, example.parent / "older", older))
@@ -252,7 +252,7 @@ def test_nothing_but_a_start_may_follow_an_input_without_decision(example: Path)
 
     def stopped(record: Record) -> Sequence[Record]:
         if record.seq == last:
-            return [replace(record, kind=Kind.STOP, payload=encode_json({"why": "asked"}))]
+            return [record._replace(kind=Kind.STOP, payload=encode_json({"why": "asked"}))]
         return [record] if record.seq < last else []
 
     assert replay(forge(example, stopped)).differences == 1
@@ -293,7 +293,7 @@ def test_a_bug_that_is_mended_differs(example: Path) -> None:
     """Then no decision and a bug, now a decision: it is told that the gateway could not process it."""
     gone = decision_of(example, ForwardToBroker)
     seq = int(gone.payload[6 : gone.payload.index(b",")])
-    bug = replace(gone, kind=Kind.EVENT, payload=f"bug: record {seq} could not be processed: Oops: x".encode())
+    bug = gone._replace(kind=Kind.EVENT, payload=f"bug: record {seq} could not be processed: Oops: x".encode())
     result = replay(forge(example, lambda x: [bug if x.seq == gone.seq else x]))
     assert (result.bugs, result.differences) == (1, 1)
     assert result.first is not None
