@@ -45,7 +45,9 @@ class Control:
         if known is None:
             raise FixgatewayError("the statement could not be processed; the gateway's log says why")
         statement = known.statement  # the same content was registered before
-        return Outcome(True, statement.statement_id, (), statement.seed_commitment, statement.registered_seq)
+        return Outcome(
+            True, statement.statement_id, (), statement.seed_commitment, statement.registered_seq, already=True
+        )
 
     def operate(self, actor: str, action: str, target: str, reason: str) -> OperateOutcome:
         """``halt`` or ``resume`` orders, ``close`` or ``cancel`` a statement."""

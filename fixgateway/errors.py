@@ -9,7 +9,8 @@
     ├── CounterpartyError     the other side sent something that is not FIX
     │   └── WireError         FIX text that cannot be parsed; names the tag or position
     ├── JournalError          the journal cannot be written or read; names segment and record
-    │   └── JournalDamaged    a record fails its checks; carries the record number
+    │   ├── JournalDamaged    a record fails its checks; carries the record number
+    │   └── RecordRemoved     a record is asked for that was removed, its time being over
     └── GatewayUnavailable    a command needs a running gateway and none answers
 
 A business refusal (an order without a statement, a statement with a wrong sum) is a value, a
@@ -57,6 +58,10 @@ class JournalDamaged(JournalError):
     def __init__(self, sequence: int, message: str) -> None:
         super().__init__(message)
         self.sequence = sequence
+
+
+class RecordRemoved(JournalError):
+    """A record is asked for that was removed because its time was over; the message says by whom."""
 
 
 class GatewayUnavailable(FixgatewayError):

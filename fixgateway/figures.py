@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from decimal import Decimal
 
 from fixgateway.core.inputs import Input
+from fixgateway.core.model import ZERO
 from fixgateway.core.outputs import Output
+from fixgateway.core.state import State
 from fixgateway.journal.records import Kind
 from fixgateway.monitor.logs import DecisionLog
 from fixgateway.monitor.metrics import Metrics
@@ -25,19 +28,20 @@ class Figures:
 
     Args:
         metrics: where counts go. decision_log: where the lines of decisions go, at once.
+        appended: the journal writer's records by the number of their kind; set back to 0 when published.
 
     Attributes:
-        kinds: journal records by kind. messages: by session, ``in`` or ``out`` and MsgType.
+        messages: by session, ``in`` or ``out`` and MsgType.
     """
 
-    def __init__(self, metrics: Metrics, decision_log: DecisionLog) -> None:
+    def __init__(self, metrics: Metrics, decision_log: DecisionLog, appended: list[int]) -> None:
         self._metrics = metrics
         self._decision_log = decision_log
         self._decided: list[tuple[Input, tuple[Output, ...]]] = []
         self._sizes: list[int] = []
         self._syncs: list[float] = []
         self._next = 0.0
-        self.kinds: Counter[Kind] = Counter()
+        self._appended = appended
         self.messages: Counter[tuple[str, str, str]] = Counter()
 
     def batch(self, decided: list[tuple[Input, tuple[Output, ...]]], items: int, sync_seconds: float) -> None:
@@ -56,7 +60,13 @@ class Figures:
         self._next = now + PUBLISH_SECONDS
         self._metrics.batches(self._sizes, self._syncs, queue_depth, newest_ts_ns)
         self._metrics.observe(self._decided)
-        self._metrics.journal_records({kind.label: number for kind, number in self.kinds.items()})
+        self._metrics.journal_records({kind.label: self._appended[kind] for kind in Kind if self._appended[kind]})
+        self._appended[:] = [0] * len(self._appended)
         self._metrics.messages(self.messages)
-        for counted in (self._decided, self._sizes, self._syncs, self.kinds, self.messages):
+        for counted in (self._decided, self._sizes, self._syncs, self.messages):
             counted.clear()
+
+
+def unallocated(state: State) -> Decimal:
+    """Filled under active statements and not yet allocated."""
+    return sum((state.statements[name].filled for name in state.active), ZERO)

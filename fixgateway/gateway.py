@@ -11,6 +11,7 @@ own stop crashes now and then and nothing of value is lost without it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -27,16 +28,17 @@ import fixgateway
 from fixgateway.clock import Clock, local
 from fixgateway.config import setup as core_setup
 from fixgateway.config.settings import Settings
+from fixgateway.config.settings import warnings as setting_warnings
 from fixgateway.control import Control
 from fixgateway.core.inputs import Configure, Operator, Tick
 from fixgateway.core.model import Setup
+from fixgateway.disk import DiskWatch, Limits
 from fixgateway.drop import DropFolder
-from fixgateway.errors import FixgatewayError, UsageError
-from fixgateway.journal import checkpoints, keys
+from fixgateway.errors import FixgatewayError, JournalError, UsageError
+from fixgateway.journal import checkpoints, keys, snapshots
 from fixgateway.journal.codec import encode_json
-from fixgateway.journal.index import WireIndex
+from fixgateway.journal.growth import Start
 from fixgateway.journal.notary import Notary
-from fixgateway.journal.reader import Finder, read
 from fixgateway.journal.records import Kind, pack_wire_out
 from fixgateway.journal.segments import Writer
 from fixgateway.journal.show import boot_id
@@ -44,34 +46,32 @@ from fixgateway.monitor.health import Health
 from fixgateway.monitor.logs import DecisionLog, configure
 from fixgateway.monitor.metrics import Metrics
 from fixgateway.pump import Command, Item, Pump
+from fixgateway.reconcile import Reconciler
 from fixgateway.records.database import connect
 from fixgateway.records.process import ProjectorProcess
 from fixgateway.recovery import (
+    RECEIPTS,
     Memory,
-    adopt,
     describe_parties,
-    leftovers,
-    note_sent,
+    ended,
+    note_start,
     recover,
-    sent_at,
     started,
 )
-from fixgateway.sessions import store
 from fixgateway.sessions.host import SessionHost
 from fixgateway.sessions.inbox import Inbox
-from fixgateway.sessions.settings import SessionSpec
-from fixgateway.sessions.texts import msg_type
+from fixgateway.sessions.texts import to_bytes
+from fixgateway.snapshots import Base, Source, open_journal, rest
+from fixgateway.snapshotter import Snapshotter
 from fixgateway.translate import Translator
 from fixgateway.web.app import create_app
 from fixgateway.web.server import Server, serve
-from fixgateway.wiring import ENGINE_SENDS, bound_queries, check_age, host_spec, older, parties
+from fixgateway.wiring import bound_queries, host_spec, parties, stamping
 
 LOGOUT_SECONDS = 5.0
 """How long a stop waits for counterparties to answer Logout."""
 DRAIN_SECONDS = 10.0
 """How long a stop waits for the inbox to be empty."""
-SAFETY_GAP = 1_000
-"""Sender numbers skipped when the FIX store was lost; the counterparty asks for them and gets a gap fill."""
 EXIT_FAILED = 70
 """Exit status after a failure that ended the process at once."""
 
@@ -109,6 +109,10 @@ class _Paths:
         return self.data_dir / "journal"
 
     @property
+    def snapshots(self) -> Path:
+        return self.data_dir / snapshots.DIRECTORY
+
+    @property
     def store(self) -> Path:
         return self.data_dir / "fix-store"
 
@@ -140,31 +144,56 @@ class Gateway:
     def start(self) -> None:
         """Everything up to open doors. Raises what :func:`run` says."""
         self._lock()
-        self._open_journal()
-        self._recover()
+        self._recover(self._open_journal())
         self._first_records()
         self._connect_rooms()
         self._open_doors()
 
     def _lock(self) -> None:
         """One process per data directory."""
-        self._paths.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-        self._lock_fd = os.open(self._paths.data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o640)
+        try:
+            self._paths.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._lock_fd = os.open(self._paths.data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o640)
+        except OSError as error:
+            raise JournalError(f"cannot write the data directory: {error}; mend the disk or its rights") from None
         try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UsageError(
                 f"another gateway runs on {self._paths.data_dir}; stop it or give this one its own data_dir"
             ) from None
-        os.ftruncate(self._lock_fd, 0)
-        os.write(self._lock_fd, f"{os.getpid()}\n".encode())
+        with contextlib.suppress(OSError):  # the number is for people; the disk may be full
+            os.ftruncate(self._lock_fd, 0)
+            os.write(self._lock_fd, f"{os.getpid()}\n".encode())
 
-    def _open_journal(self) -> None:
+    def _open_journal(self) -> Base:
+        """The journal's writer and those who look after it; what a snapshot knows of the records."""
         settings, place = self.settings, self._paths.journal
         name, anchors = settings.gateway.comp_id, settings.journal_anchor_dirs
         key = keys.load_private(settings.journal_key_file) if settings.journal_key_file else None
-        known = checkpoints.known(place, name, anchors, key.public if key else None)
-        self._writer = Writer(place, settings.journal.sync, settings.journal.segment_bytes, known)
+        public = key.public if key else None
+        self._source = Source(
+            place, checkpoints.known(place, name, anchors, public), public, settings.journal_spare_dir
+        )
+
+        def open_writer(start: Start | None) -> Writer:
+            return Writer(
+                place,
+                settings.journal.sync,
+                settings.journal.segment_bytes,
+                self._source.known,
+                start,
+                reserve_bytes=settings.journal.reserve_bytes,
+                spare=settings.journal_spare_dir,
+            )
+
+        self._snapshotter = Snapshotter(
+            self._paths.data_dir, name, anchors, settings.journal_key_file, self._log
+        )
+        used = self._paths.snapshots if settings.journal.snapshots else None
+        self._writer, base = open_journal(open_writer, used, self._source, self._snapshotter.left_aside)
+        self._writer.on_seal.append(self._snapshotter.on_seal)
+        self._health.ask("journal records", lambda: self._snapshotter.damage)
         self._notary = Notary(
             self._writer,
             place,
@@ -173,10 +202,19 @@ class Gateway:
             anchor_dirs=anchors,
             anchor_url=settings.journal.anchor_url,
             interval_seconds=settings.journal.checkpoint_seconds,
+            stamping=stamping(settings),
             report=self._checkpoints_at,
         )
         if self._writer.torn:
             self._log.warning("journal.torn_tail_cut", text=self._writer.torn.text)
+        if self._writer.brought_back:
+            self._log.warning("journal.brought_back", records=self._writer.brought_back)
+        for problem in setting_warnings(settings):
+            self._log.warning("configuration.warning", text=str(problem))
+        limits = Limits(settings.journal.min_free_bytes, settings.journal.slow_sync_seconds)
+        self._watch = DiskWatch(self._writer, limits, self._log, lambda: self._snapshotter.damage)
+        self._health.ask("journal sync", self._watch.hanging)
+        return base
 
     def _checkpoints_at(self, place: str, error: str) -> None:
         """A place stopped taking checkpoints, or takes them again."""
@@ -185,67 +223,70 @@ class Gateway:
         else:
             self._log.info("checkpoint.kept_again", place=place)
 
-    def _recover(self) -> None:
-        """The engine's state from the journal, the FIX store reconciled with it."""
-        finder = Finder(self._paths.journal)
-        self._index = WireIndex(lambda seq: sent_at(finder, seq))
+    def _recover(self, base: Base) -> None:
+        """The engine's state from a snapshot and the journal behind it, the FIX store reconciled with it."""
+        self._index = base.reader.index
+        self._unread = base.start.tree.head if base.start else None
         self._parties = parties(self.settings)
         self._translator = Translator(self._parties, self._index.decision, self.settings.limits.max_queue_seconds)
         before = time.monotonic()
-        self._memory: Memory = recover(read(self._paths.journal), self._index)
+        self._memory: Memory = recover(rest(base, self._source), base.reader)
         self._clock = Clock(self._memory.last_ns)
         self._zone = ZoneInfo(self.setup.policy.timezone)
         self._spec = host_spec(self.settings, self._paths.store, self._paths.dictionaries)
-        for session in (*self._spec.oms, *self._spec.brokers):
-            check_age(self._paths.store, session, self._memory)
-            self._adopt_store(session)
-            self._prepare_store(session)
+        self._boot_id = boot_id()
+        self._ended = ended(self._memory, self._boot_id)
+        if self._memory.records and base.reader.version != fixgateway.__version__:
+            self._log.warning(
+                "journal.other_version", journal=base.reader.version, this=fixgateway.__version__
+            )
+        self._reconcile()
         self._log.info(
             "journal.recovered",
+            ended=self._ended,
             records=self._memory.records,
+            replayed=self._memory.records - base.records,
+            snapshot=base.path.name if base.path else "",
             seconds=round(time.monotonic() - before, 3),
             pending=len(self._memory.pending),
             bugs=self._memory.bugs[:5],
         )
 
-    def _adopt_store(self, session: SessionSpec) -> None:
-        """Messages the store sent and the journal misses (a crash between the two) become wire-out records."""
-        first = self._memory.sent.get(session.name, 0) + 1
-        for number, text in store.sent_texts(self._paths.store, session, first):
-            decision, output = adopt(self._memory, self._translator, session.name, text)
-            if not decision and msg_type(text) not in ENGINE_SENDS:
-                raise UsageError(older(self._paths.store, session, f"message {number}, which it never decided"))
-            raw = text.encode("utf-8", "surrogateescape")
-            now_ns = self._clock.now_ns()
-            payload = pack_wire_out(decision, output, raw)
-            seq = self._writer.append(Kind.WIRE_OUT, session.name, now_ns, payload)
-            note_sent(self._memory, self._index, session.name, text, seq, decision, output)
-            self._log.info("store.adopted", session=session.name, msg_seq_num=number, decision_seq=decision)
+    def _reconcile(self) -> None:
+        """The FIX stores and the journal made to agree."""
+        reconciler = Reconciler(
+            directory=self._paths.store,
+            memory=self._memory,
+            index=self._index,
+            translator=self._translator,
+            wire_out=self._adopted,
+            event=self._event,
+            ended=self._ended,
+            log=self._log,
+        )
+        for session in (*self._spec.oms, *self._spec.brokers):
+            reconciler.session(session)
 
-    def _prepare_store(self, session: SessionSpec) -> None:
-        """The numbers the session goes on with; a store that was lost is made anew from the journal."""
-        name, where = session.name, self._paths.store
-        next_target = self._memory.highest.get(name, 0) + 1
-        if store.read_seqnums(where, session) is None and name in self._memory.sent:
-            # What was sent last may be missing from the journal too: never use its numbers again.
-            next_sender = self._memory.sent[name] + 1 + SAFETY_GAP
-            store.rebuild(where, session, self._index.texts(name), next_sender, next_target)
-            self._log.warning("store.rebuilt", session=name, next_sender=next_sender, next_target=next_target)
-        elif name in self._memory.highest:
-            store.prepare_target(where, session, next_target)
-        lost = store.repair(where, session)
-        if lost:
-            self._log.warning("store.repaired", session=name, numbers=len(lost))
+    def _adopted(self, session: str, decision: int, output: int, text: str) -> int:
+        """A message found in the FIX store becomes a wire-out record."""
+        payload = pack_wire_out(decision, output, to_bytes(text))
+        return self._writer.append(Kind.WIRE_OUT, session, self._clock.now_ns(), payload)
+
+    def _event(self, session: str, text: str) -> None:
+        self._writer.append(Kind.EVENT, session, self._clock.now_ns(), text.encode())
 
     def _first_records(self) -> None:
         """Start record, the pump, and the engine's first inputs: started, configuration, time."""
         facts = {
             "version": fixgateway.__version__,
-            "boot_id": boot_id(),
+            "boot_id": self._boot_id,
             "pid": os.getpid(),
             "parties": describe_parties(self._parties),
+            "retention_years": self.settings.journal.retention_years,
+            RECEIPTS: True,
         }
         self._writer.append(Kind.START, "", self._clock.now_ns(), encode_json(facts))
+        note_start(self._memory, self._boot_id, True)
         self._inbox: Inbox[Item] = Inbox(self.settings.limits.inbox_messages)
         self._host = SessionHost(self._spec, self._inbox, self._resend)
         self._pump = Pump(
@@ -264,15 +305,16 @@ class Gateway:
             synced=self._synced,
             fail=self._fail,
             batch_messages=self.settings.limits.batch_messages,
+            watch=self._watch,
         )
         day, local_time = local(self._clock.now_ns(), self._zone)
         self._health.set("journal", True, "")
         first: list[Item] = [
             Command(lambda seq, ts_ns: Configure(seq, ts_ns, self.setup)),
-            Command(started(self._memory.running)),
+            Command(started(self._ended)),
             Command(lambda seq, ts_ns: Tick(seq, ts_ns, day, local_time)),
         ]
-        self._pump.finish_recovery(first, list(leftovers(self._memory)))
+        self._pump.finish_recovery(first, self._ended)
         if self._memory.engine.state is not None:
             for target in self._memory.engine.state.halted:
                 self._metrics.orders_halted(target, True)
@@ -293,13 +335,21 @@ class Gateway:
         self._database = connect(self.settings.records.url, self._paths.data_dir)
         self._projector.start()
         self._notary.start()
+        if self.settings.journal.snapshots:
+            self._snapshotter.start(self._unread)
         self._thread("records-lag", self._watch_records)
         self._pump_thread = self._thread("pump", self._pump.run)
 
     def _watch_records(self) -> None:
-        """The projector's lag as a metric; the database is not part of readiness."""
-        said, skipped = "", 0
+        """Once a second: the projector's lag as a metric (the database is not part of readiness), and what a pump
+        that hangs in a sync cannot say."""
+        said, skipped, hanging = "", 0, ""
         while not self._stop_threads.wait(1.0):
+            before, hanging = hanging, self._watch.hanging()
+            if hanging and not before:
+                self._log.error("journal.sync_hangs", why=hanging)
+            if hanging:
+                self._metrics.ready(False)
             self._metrics.records(self._projector.lag, self._projector.skipped - skipped)
             skipped = self._projector.skipped
             if self._projector.error != said:
@@ -365,20 +415,26 @@ class Gateway:
         self._log.info("gateway.stopping")
         failed = bool(self._host.failed)
         self._ask_stop()
+        if self.settings.journal.snapshots:
+            self._snapshotter.prepare()
         self._host.stop_omses(LOGOUT_SECONDS)
         self._drain()
         self._host.stop_brokers(LOGOUT_SECONDS)
         self._drain()
         self._pump.stop()
         self._pump_thread.join(DRAIN_SECONDS)
-        self._writer.append(Kind.STOP, "", self._clock.now_ns(), encode_json({"why": "asked"}))
-        self._writer.sync()
+        try:
+            self._writer.append(Kind.STOP, "", self._clock.now_ns(), encode_json({"why": "asked"}))
+            self._writer.sync()
+        except JournalError as error:
+            self._fail(str(error))
         self._projector.synced(self._writer.synced_seq)
         self._stop_threads.set()
         if not self._notary.stop(LOGOUT_SECONDS):
             self._log.error("checkpoint.not_kept", places=[x.place for x in self._notary.status if x.error])
-        self._projector.stop(LOGOUT_SECONDS)
+        self._projector.stop(0.0 if self._writer.in_spare else LOGOUT_SECONDS)  # what is there it does not see
         self._http.stop()
+        self._snapshotter.finish(self._writer.synced_seq)
         self._decision_log.flush()
         self._log.info("gateway.stopped", journal_records=self._writer.synced_seq)
         _leave(EXIT_FAILED if failed else 0)

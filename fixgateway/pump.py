@@ -7,28 +7,26 @@ callers answered: nothing leaves that the journal does not hold (write ahead). W
 ``Outgoing`` item and is journaled with the next batch. A batch that nothing waits for (texts read or sent) is
 made durable with the next one, at the latest after ``SYNC_SECONDS``.
 
-Failing. A journal that cannot be written ends the process at once: nothing is sent unjournaled, and what was
-not durable comes again by resend. A bug of ours in translating or deciding costs one message its decision,
+Failing. While the disk is full, slow or has failed new orders are off and the rest goes on (:mod:`.disk`). A
+journal that cannot be written at all ends the process at once: nothing is sent unjournaled, and what was not
+durable comes again by resend. A bug of ours in translating or deciding costs one message its decision,
 never the record of it: the text is journaled, a broker's message is passed on, the sender of any other is
 told, and new orders are off.
 """
 
 from __future__ import annotations
 
-import gc
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from fixgateway.clock import Clock, local
 from fixgateway.core.inputs import Input, JournalState, NotSent, SessionDown, SessionUp, Tick
-from fixgateway.core.model import ZERO
 from fixgateway.core.outputs import (
     CutSession,
     Output,
@@ -36,9 +34,10 @@ from fixgateway.core.outputs import (
     ResendForbidden,
     SendBusinessReject,
 )
-from fixgateway.core.state import State
+from fixgateway.core.receipts import RESET as NUMBERS_RESET
+from fixgateway.disk import DiskWatch
 from fixgateway.errors import FixgatewayError, WireError
-from fixgateway.figures import Figures
+from fixgateway.figures import Figures, unallocated
 from fixgateway.journal.codec import encode_input, encode_outputs
 from fixgateway.journal.index import WireIndex
 from fixgateway.journal.records import Kind, pack_accepted, pack_engine_refused, pack_wire_out
@@ -53,14 +52,21 @@ from fixgateway.recovery import (
     after,
     already_done,
     concerns_core,
+    leftovers,
     new_epoch,
+    note_admin,
     note_sent,
+    note_told,
+    receipt_unknown,
     refused_before,
+    surely_not_sent,
+    told_at_start,
 )
-from fixgateway.sender import Line, Sender
+from fixgateway.sender import Line, Sender, Waiting
 from fixgateway.sessions.inbox import Inbox
 from fixgateway.sessions.items import Accepted, EngineRefused, Outgoing, Seen, SessionEvent
 from fixgateway.sessions.texts import msg_type
+from fixgateway.tidy import tidy, tidy_young
 from fixgateway.translate import REJECTS, Translator, destination, is_message
 from fixgateway.wire.message import Message, parse
 
@@ -108,20 +114,22 @@ class Pump:
         synced: Callable[[int], None],
         fail: Callable[[str], None],
         batch_messages: int,
+        watch: DiskWatch,
     ) -> None:
         self.memory = memory
         self.busy = False
         self._inbox = inbox
         self._writer = writer
+        self._append = writer.append
         self._index = index
         self._translator = translator
-        self._sender = Sender(line, translator, metrics, log)
+        self._sender = Sender(line, translator, index, metrics, log)
         self._clock = clock
         self._zone = zone
         self._metrics = metrics
         self._health = health
         self._log = log
-        self._figures = Figures(metrics, decision_log)
+        self._figures = Figures(metrics, decision_log, writer.appended)
         self._synced = synced
         self._fail = fail
         self._batch_messages = batch_messages
@@ -131,7 +139,9 @@ class Pump:
         self._unsynced_since = 0.0
         self._next_tick = 0.0
         self._next_tidy = time.monotonic() + _TIDY_SECONDS
-        self._degraded = ""
+        self._watch = watch
+        # What the journal says, else orders would stay off after a restart.
+        self._degraded = memory.engine.state.degraded if memory.engine.state else ""
         self._bug = ""
         # What the batch in hand has led to; emptied by every cycle.
         self._now_ns = 0
@@ -166,28 +176,29 @@ class Pump:
             return None
         return parse(sent.text).body
 
-    def finish_recovery(self, first: list[Item], unsent: list[Pending]) -> None:
+    def finish_recovery(self, first: list[Item], how: str) -> None:
         """Before the start: the decisions a crash kept from the journal, the first inputs, what was not sent.
 
         Args:
-            first: the inputs every start begins with; the first of them is the configuration.
-            unsent: decided and surely not sent; D and G are given back as not sent, the rest waits.
+            first: the inputs every start begins with: configuration, start, time.
+            how: the run before ended, as the start says it.
         """
         self._now_ns = self._clock.now_ns()
         for seq, outputs in sorted(self.memory.undecided.items()):
             self._append(Kind.DECISION, "", self._now_ns, encode_outputs(seq, outputs))
         self.memory.undecided.clear()
+        unsent, told = leftovers(self.memory), told_at_start(self.memory, how)
         self.memory.pending.clear()
-        why = "the gateway stopped before it was sent"
-        unsent_orders = [self._give_back(waiting, why) for waiting in unsent if waiting.is_order]
+        why = "the gateway ended before it was sent"
+        refused = [self._give_back(x, why, recovered=True) for x in unsent if surely_not_sent(x)]
         self._sender.keep(waiting for waiting in unsent if not waiting.is_order)
-        self.cycle([*first[:1], *unsent_orders, *first[1:]])
+        self.cycle([*first[:1], *refused, *first[1:2], *map(Command, told), *first[2:]])
 
     @staticmethod
-    def _give_back(waiting: Pending, why: str) -> Command:
+    def _give_back(waiting: Waiting, why: str, *, recovered: bool = False) -> Command:
         """A message that did not leave and never will, as an input."""
         session, seq, index = waiting.session, waiting.decision_seq, waiting.number
-        return Command(lambda at_seq, ts_ns: NotSent(at_seq, ts_ns, session, seq, index, why))
+        return Command(lambda at_seq, ts_ns: NotSent(at_seq, ts_ns, session, seq, index, why, recovered))
 
     def stop(self) -> None:
         """Leave the loop after the batch in hand."""
@@ -212,12 +223,15 @@ class Pump:
                     self._sync()
                 self.busy = True
                 self._health.beat(time.monotonic_ns())
-                items += self._due()
+                items = [*self._due(), *self._later, *items]
+                self._later = []
                 while items:
                     self.cycle(items)
                     items, self._later = list(self._later), []
                 waiting_items = self._inbox.qsize()
                 self._figures.publish(waiting_items, self._now_ns, idle=not waiting_items)
+                if not waiting_items:
+                    tidy_young()
             self.busy = False
         except Exception as error:
             self._log.critical("pump.failed", error=f"{type(error).__name__}: {error}", exc_info=True)
@@ -234,16 +248,38 @@ class Pump:
             tidy()
         ts_ns = self._clock.now_ns()
         day, local_time = local(ts_ns, self._zone)
-        self._gauges()
         due: list[Item] = []
         if self.memory.engine.due(ts_ns, day, local_time):
             due.append(Command(lambda seq, at: Tick(seq, at, day, local_time)))
-        why = self._bug or self._clock.stepped_back
-        if why != self._degraded:
-            self._degraded = why
-            due.append(Command(lambda seq, at: JournalState(seq, at, bool(why), why)))
-            self._health.set("journal", not why, f"new orders are off: {why}")
+        self._sender.ask_for_proof(self.memory.receipts, now, self._writer.next_seq)
+        self._watch.look(now)
+        for session in sorted(self._watch.broken_stores):
+            self._reopen_store(session)
+        due += self._orders_on_or_off()
+        self._gauges()
         return due
+
+    def _orders_on_or_off(self) -> list[Command]:
+        """The input that turns new orders off or on, when that has changed."""
+        causes = {"bug": self._bug, "clock": self._clock.stepped_back, **self._watch.causes}
+        why = "; ".join(words for words in causes.values() if words)
+        self._metrics.orders_off(name for name, words in causes.items() if words)
+        self._health.set("journal", not why, f"new orders are off: {why}")
+        if why == self._degraded:
+            return []
+        self._degraded = why
+        return [Command(lambda seq, at: JournalState(seq, at, bool(why), why))]
+
+    def _reopen_store(self, session: str) -> None:
+        """A FIX store that failed stays unusable until it is opened again; then what waited goes out."""
+        if self._line.reopen_store(session):
+            self._watch.broken_stores.discard(session)
+            self._log.info("store.reopened", session=session)
+            self._send_waiting(session)
+
+    def _send_waiting(self, session: str) -> None:
+        for waiting, why in self._sender.flush(session, self._now_ns):
+            self._later.append(self._give_back(waiting, why))
 
     def cycle(self, items: list[Item]) -> None:
         """Journal, decide, sync, perform: one batch."""
@@ -264,11 +300,16 @@ class Pump:
 
     def _sync(self) -> float:
         """Make everything appended durable; how many seconds it took."""
-        before = time.perf_counter()
+        before = time.monotonic()
+        self._watch.begin(before)
         self._writer.sync()
+        after = time.monotonic()
         self._unsynced_since = 0.0
         self._synced(self._writer.synced_seq)
-        return time.perf_counter() - before
+        if self._watch.end(after):
+            self._watch.look(after)
+            self._later += self._orders_on_or_off()
+        return after - before
 
     def _after(self, items: int, sync_seconds: float) -> None:
         """What follows a batch besides its messages: callers, sessions to cut or flush, figures."""
@@ -277,15 +318,10 @@ class Pump:
         for cut in self._cuts:
             self._line.logout(cut.session, cut.text)
         for session in self._flush:
-            for waiting, why in self._sender.flush(session, self._now_ns):
-                self._later.append(self._give_back(waiting, why))
+            self._send_waiting(session)
         self._figures.batch(self._decided, items, sync_seconds)
         for batch in (self._answers, self._cuts, self._flush, self._decided):
             batch.clear()
-
-    def _append(self, kind: Kind, session: str, ts_ns: int, payload: bytes) -> int:
-        self._figures.kinds[kind] += 1
-        return self._writer.append(kind, session, ts_ns, payload)
 
     # ------------------------------------------------------------ items
 
@@ -306,6 +342,7 @@ class Pump:
             return
         self.memory.highest[session] = after(kind, text, number)
         if not concerns_core(kind):
+            note_admin(self.memory, session, kind, text)
             return
         try:
             given, message = self._translator.accepted(
@@ -348,17 +385,28 @@ class Pump:
             if up:
                 self._flush.append(session)
         elif item.kind == "reset":
-            new_epoch(self.memory, self._index, session)
+            self._begin_epoch(session)
         elif item.kind == "fatal":
             self._bug = f"the FIX engine failed: {item.text}"
+        elif item.kind == "event" and self._watch.store_event(session, item.text, time.monotonic()):
+            self._next_tick = 0.0
         write = self._log.error if item.kind == "fatal" else self._log.info
         if item.kind in ("event", "up", "down"):  # the engine's chatter; up and down are decisions' lines
             write = self._log.debug
         write(f"session.{item.kind}", session=session, text=item.text, journal_seq=item.seq)
 
+    def _begin_epoch(self, session: str) -> None:
+        """The session's numbers began at 1 again: what may not have been received goes again, D and G never."""
+        used = bool(self.memory.highest.get(session) or self.memory.sent.get(session))
+        self._sender.keep_first(session, new_epoch(self.memory, self._index, session))
+        make = receipt_unknown(self.memory, session, NUMBERS_RESET) if used else None
+        if make is not None:
+            self._take_command(Command(make))
+
     def _take_command(self, item: Command) -> None:
         given = item.make(self._writer.next_seq, self._now_ns)
         self._append(Kind.CONTROL, "", self._now_ns, encode_input(given))
+        note_told(self.memory, given)
         try:
             outputs = self._decide(given, None)
         except Exception as error:
@@ -418,24 +466,8 @@ class Pump:
         self._metrics.unallocated_quantity(unallocated(state))
         self._health.set("inbox", not self._inbox.full, "the inbox is full; FIX sessions wait")
         self._health.set("orders", not state.halted, f"orders are halted for {', '.join(sorted(state.halted))}")
+        self._metrics.journal_free(self._watch.free)
         self._metrics.ready(self._health.ready()[0])
-
-
-def tidy() -> None:
-    """Collect cyclic garbage now and leave what survives alone from here on.
-
-    The engine's memory is large, long-lived and free of cycles; a collector that walks through it again and
-    again costs a quarter of the throughput. So it looks at young objects only, and a full collection runs
-    when nothing waits.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 1_000_000)
-
-
-def unallocated(state: State) -> Decimal:
-    """Filled under active statements and not yet allocated."""
-    return sum((state.statements[name].filled for name in state.active), ZERO)
 
 
 _TAKE: Mapping[type, Callable[..., None]] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TypeGuard
 
 from fixgateway.core import outputs
@@ -123,15 +124,15 @@ class Translator:
 
 
 _DESTINATION: dict[type, Callable[..., str]] = {
-    outputs.ForwardToBroker: lambda out: out.broker,
-    outputs.PassToOms: lambda out: out.oms,
-    outputs.SendReport: lambda out: out.session,
-    outputs.SendCancelReject: lambda out: out.session,
-    outputs.SendBusinessReject: lambda out: out.session,
-    outputs.SendStatementAck: lambda out: out.session,
-    outputs.SendAllocation: lambda out: out.allocation.broker,
-    outputs.SendAllocationReport: lambda out: out.session,
-    outputs.SendDontKnow: lambda out: out.session,
+    outputs.ForwardToBroker: attrgetter("broker"),
+    outputs.PassToOms: attrgetter("oms"),
+    outputs.SendReport: attrgetter("session"),
+    outputs.SendCancelReject: attrgetter("session"),
+    outputs.SendBusinessReject: attrgetter("session"),
+    outputs.SendStatementAck: attrgetter("session"),
+    outputs.SendAllocation: attrgetter("allocation.broker"),
+    outputs.SendAllocationReport: attrgetter("session"),
+    outputs.SendDontKnow: attrgetter("session"),
 }
 
 

@@ -1,4 +1,4 @@
-"""From gateway.toml to what each room needs, and from the FIX store to whether it fits the journal."""
+"""From gateway.toml to what each room needs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from typing import Any
 
 from fixgateway.config.settings import Settings
 from fixgateway.config.tables import Broker, Oms
-from fixgateway.errors import UsageError
+from fixgateway.journal.timestamps import Stamping, load_roots
 from fixgateway.records import queries
-from fixgateway.recovery import Memory
-from fixgateway.sessions import store
 from fixgateway.sessions.settings import HostSpec, SessionSpec
 from fixgateway.translate import Counterparty
 from fixgateway.web.port import Queries
 from fixgateway.wire.versions import named
-
-ENGINE_SENDS = frozenset({"0", "1", "2", "3", "4", "5", "A", "j"})
-"""MsgTypes the FIX engine sends of its own accord; every other message in its store was decided by us."""
 
 
 def parties(settings: Settings) -> dict[str, Counterparty]:
@@ -28,6 +23,19 @@ def parties(settings: Settings) -> dict[str, Counterparty]:
         for x in settings.broker
     }
     return {**omses, **brokers}
+
+
+def stamping(settings: Settings) -> Stamping | None:
+    """The time-stamping authority of gateway.toml, None when there is none.
+
+    Raises:
+        UsageError: its certificates cannot be read.
+    """
+    if not settings.journal.timestamp_url:
+        return None
+    ca_file = settings.journal_timestamp_ca_file
+    roots = load_roots(ca_file) if ca_file else ()
+    return Stamping(settings.journal.timestamp_url, roots, settings.journal.timestamp_seconds)
 
 
 def host_spec(settings: Settings, store_dir: Path, dictionary_dir: Path) -> HostSpec:
@@ -58,31 +66,6 @@ def _session(settings: Settings, party: Oms | Broker, role: Any) -> SessionSpec:
     if isinstance(party, Oms):
         return SessionSpec(**common, allowed_addresses=party.allowed_addresses)
     return SessionSpec(**common, host=party.host, port=party.port, reconnect_seconds=party.reconnect_seconds)
-
-
-def check_age(store_dir: Path, session: SessionSpec, memory: Memory) -> None:
-    """Refuse to start when the FIX store knows a session that the journal does not.
-
-    A journal restored from an old backup, or an emptied journal directory beside a living store, would make
-    the gateway forget orders it sent. A decision is durable before its message leaves, so the store may hold
-    messages whose wire-out record a crash kept from the journal, but none that was never decided.
-
-    Raises:
-        UsageError: naming the session and the two ways out.
-    """
-    numbers = store.read_seqnums(store_dir, session)
-    if numbers is None or max(numbers) <= 1 or session.name in memory.highest or session.name in memory.sent:
-        return
-    raise UsageError(older(store_dir, session, f"{numbers[0] - 1} messages sent and {numbers[1] - 1} received"))
-
-
-def older(store_dir: Path, session: SessionSpec, what: str) -> str:
-    """The words for a journal that is older than a session's store."""
-    name = session.name
-    return (
-        f"the FIX store of session {name} has {what}; the journal does not: it is older than the session. Restore "
-        f"the newest journal, or agree a sequence reset with {name} and remove its files in {store_dir}"
-    )
 
 
 def bound_queries(database: Any) -> Queries:

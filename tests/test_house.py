@@ -29,7 +29,7 @@ PURE = {
 }  # fmt: skip
 """Standard library modules without I/O, clock, threads or randomness (datetime's clock is refused below)."""
 
-ONLY_IN = {"quickfix": "sessions", "sqlalchemy": "records", "cryptography": "journal"}
+ONLY_IN = {"quickfix": "sessions", "sqlalchemy": "records", "cryptography": "journal", "rfc3161_client": "journal"}
 
 
 def imports(path: Path) -> Iterator[str]:

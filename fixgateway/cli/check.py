@@ -18,12 +18,16 @@ def check(config: str, as_json: bool) -> int:
 
     Lists every problem with its file, key and remedy; exits 2 when there is one.
     """
-    from fixgateway.config import setup
+    from fixgateway.config import settings, setup
 
     found = setup.problems(config)
+    warned = [] if found else settings.warnings(settings.load(config))
     if as_json:
-        print_json({"file": config, "good": not found, "problems": [asdict(problem) for problem in found]})
+        problems, warnings = ([asdict(problem) for problem in some] for some in (found, warned))
+        print_json({"file": config, "good": not found, "problems": problems, "warnings": warnings})
     else:
+        for problem in warned:
+            click.echo(f"warning: {problem}", err=True)
         for problem in found:
             click.echo(f"error: {problem}", err=True)
         if not found:

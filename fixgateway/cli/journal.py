@@ -1,17 +1,19 @@
-"""``fixgateway journal verify|show|prove|compress``."""
+"""``fixgateway journal``; its ``prune`` and ``hold`` are in :mod:`retention`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
+from fixgateway.cli.journal_export import export
 from fixgateway.cli.output import as_json as json_option
-from fixgateway.cli.output import print_fields, print_json, progress
+from fixgateway.cli.output import note_pending, print_fields, print_json, progress
+from fixgateway.cli.retention import hold, prune
 from fixgateway.errors import UsageError
 
 _SHOWN_RECORDS = 1000
@@ -20,6 +22,11 @@ _SHOWN_RECORDS = 1000
 @click.group()
 def journal() -> None:
     """Verify, show and prove a gateway's journal; DIR is its data directory."""
+
+
+journal.add_command(prune)
+journal.add_command(hold)
+journal.add_command(export)
 
 
 @journal.command()
@@ -32,9 +39,19 @@ def journal() -> None:
     "--public-key", "public_keys", multiple=True, metavar="FILE",
     help="The .pub file of the signing key; may be repeated when it was changed.",
 )  # fmt: skip
+@click.option(
+    "--tsa-ca", "tsa_files", multiple=True, metavar="FILE",
+    help="Certificates (PEM) the signatures of time stamps must lead to; may be repeated.",
+)  # fmt: skip
 @json_option
-def verify(directory: str, checkpoints: Sequence[str], public_keys: Sequence[str], as_json: bool) -> int:
-    """Check every record of the journal, and its tree against its checkpoints.
+def verify(
+    directory: str,
+    checkpoints: Sequence[str],
+    public_keys: Sequence[str],
+    tsa_files: Sequence[str],
+    as_json: bool,
+) -> int:
+    """Check every record of the journal, and its tree against its checkpoints and their time stamps.
 
     Exits 1 and names the first damaged record, or the records among which one was replaced.
     """
@@ -43,16 +60,25 @@ def verify(directory: str, checkpoints: Sequence[str], public_keys: Sequence[str
 
     keys = [load_public(Path(file)) for file in public_keys]
     count = progress("records")
-    result = check(Path(directory), count, [Path(path) for path in checkpoints], keys)
+    result = check(Path(directory), count, [Path(path) for path in checkpoints], keys, _certificates(tsa_files))
     if count:
         click.echo(err=True)
     if as_json:
         print_json(asdict(result))
     else:
-        print_fields(asdict(result), title=f"{directory}: {'verified' if result.verified else 'DAMAGED'}")
+        shown = {key: value for key, value in asdict(result).items() if key != "time_stamps"}
+        print_fields(shown, title=f"{directory}: {'verified' if result.verified else 'DAMAGED'}")
     if not result.verified:
         click.echo(f"error: {directory}: {result.damage}", err=True)
     return 0 if result.verified else 1
+
+
+def _certificates(files: Sequence[str]) -> list[Any]:
+    if not files:
+        return []
+    from fixgateway.journal.timestamps import load_roots
+
+    return [certificate for file in files for certificate in load_roots(Path(file))]
 
 
 @journal.command()
@@ -72,7 +98,7 @@ def show(
 ) -> int:
     """Show records, oldest first. Seeds no allocation has revealed stay hidden."""
     from fixgateway.journal import show as text
-    from fixgateway.journal.reader import read
+    from fixgateway.journal.reader import first_seq, read
     from fixgateway.journal.records import Kind
 
     labels = {kind.label: kind for kind in Kind}
@@ -80,8 +106,13 @@ def show(
         if label not in labels:
             raise UsageError(f"--kind: {label} is unknown (write one of {', '.join(labels)})")
     path = Path(directory)
-    revealed = text.revealed_seeds(read(path))
-    chosen = text.select(read(path, from_seq), [labels[label] for label in kinds], session, contains, limit)
+    note_pending(path)
+    first = first_seq(path)
+    if from_seq < first:
+        click.echo(f"note: records 1 to {first - 1} were removed, see journal/pruned.json", err=True)
+    revealed = text.revealed_seeds(read(path, first))
+    records = read(path, max(from_seq, first))
+    chosen = text.select(records, [labels[label] for label in kinds], session, contains, limit)
     rows = (text.row(record, revealed) for record in chosen)
     if as_json:
         print_json(list(rows))
@@ -172,3 +203,57 @@ def compress(directory: str, as_json: bool) -> int:
     elif not rows:
         click.echo("nothing to compress: the last segment stays as it is")
     return 0
+
+
+@journal.command()
+@click.argument("directory", metavar="DIR")
+@click.option("--key-file", default="", metavar="FILE", help="The signing key, where journal.key_file is set.")
+@click.option("--check", is_flag=True, help="Make none; compare the newest with the whole journal.")
+@json_option
+def snapshot(directory: str, key_file: str, check: bool, as_json: bool) -> int:
+    """Make a snapshot of the journal, from which the next start reads on.
+
+    The gateway makes them by itself; this is for a copy, or after an upgrade. Exits 1 when the journal cannot be
+    read, or with --check when the snapshot says something else than the journal.
+    """
+    from fixgateway.journal import snapshots
+    from fixgateway.journal.keys import load_private
+    from fixgateway.snapshotter import answer
+
+    data_dir = Path(directory)
+    if not (data_dir / "journal").is_dir():
+        raise UsageError(f"no journal in {data_dir / 'journal'}: name a gateway's data directory")
+    count = progress("records")
+    if check:
+        newest = next(iter(snapshots.stored(data_dir / snapshots.DIRECTORY)), None)
+        if newest is None:
+            raise UsageError(f"there are no snapshots in {data_dir / snapshots.DIRECTORY}")
+        return _compared(newest, data_dir / "journal", count, as_json)
+    made = answer(data_dir, key=load_private(Path(key_file)) if key_file else None, progress=count)
+    if count:
+        click.echo(err=True)
+    for name, why in made.left_aside:
+        click.echo(f"warning: {name} was left aside: {why}", err=True)
+    if as_json:
+        print_json(asdict(made))
+    elif not made.error:
+        after = f" behind {made.based_on}" if made.based_on else ""
+        click.echo(f"{made.path}: {made.records} records, {made.replayed} replayed{after}")
+    if made.error:
+        click.echo(f"error: {made.error}", err=True)
+    return 1 if made.error else 0
+
+
+def _compared(path: Path, journal: Path, count: Callable[[int], None] | None, as_json: bool) -> int:
+    from fixgateway.snapshots import check
+
+    differs = check(path, journal, count)
+    if count:
+        click.echo(err=True)
+    if as_json:
+        print_json({"path": str(path), "agrees": not differs, "difference": differs})
+    elif not differs:
+        click.echo(f"{path}: the journal says the same from its first record on")
+    if differs:
+        click.echo(f"error: {path}: {differs}", err=True)
+    return 1 if differs else 0

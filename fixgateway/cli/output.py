@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -91,6 +92,15 @@ def _console() -> Console:
 
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_NARROWEST, no_color=True)
+
+
+def note_pending(directory: Path) -> None:
+    """Say on standard error what a reader of this journal does not see, because it is in the spare directory."""
+    from fixgateway.journal.scan import locate
+    from fixgateway.journal.spare import pending_text
+
+    if text := pending_text(locate(directory)):
+        click.echo(f"note: {text}", err=True)
 
 
 def progress(what: str) -> Callable[[int], None] | None:

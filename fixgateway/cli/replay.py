@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fixgateway.cli.output import as_json as json_option
-from fixgateway.cli.output import print_fields, print_json, print_table, progress
+from fixgateway.cli.output import note_pending, print_fields, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from fixgateway.core.model import Policy
@@ -32,6 +32,7 @@ def replay(directory: str, policy_file: str | None, as_json: bool) -> int:
     Exits 1 when a decision differs and names the first. With --policy: what that policy would have allocated,
     as a table of differences.
     """
+    note_pending(Path(directory))
     count = progress("records")
     if policy_file is not None:
         return _other_policy(Path(directory), policy_file, count, as_json)

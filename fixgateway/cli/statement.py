@@ -52,10 +52,11 @@ def add(file: str, trade_date: str | None, url: str | None, config: str | None, 
     problems = [_in_file(source, problem) for problem in answer.get("problems", [])]
     registered = bool(answer["registered"])
     if as_json:
-        keys = ("registered", "statement_id", "seed_commitment", "seq")
+        keys = ("registered", "already", "statement_id", "seed_commitment", "seq")
         print_json({key: answer[key] for key in keys if key in answer} | {"problems": problems})
     elif registered:
-        click.echo(f"registered {answer['statement_id']} (journal record {answer['seq']})")
+        done = "already registered" if answer.get("already") else "registered"
+        click.echo(f"{done} {answer['statement_id']} (journal record {answer['seq']})")
         click.echo(f"seed commitment {answer['seed_commitment']}")
     else:
         for problem in problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -83,6 +84,16 @@ class Settings(Table):
     def journal_key_file(self) -> Path | None:
         """The signing key of the journal's checkpoints, None when they are not signed."""
         return self._beside(self.journal.key_file) if self.journal.key_file else None
+
+    @property
+    def journal_timestamp_ca_file(self) -> Path | None:
+        """Certificates the signatures of time stamps must lead to, None when they are not checked."""
+        return self._beside(self.journal.timestamp_ca_file) if self.journal.timestamp_ca_file else None
+
+    @property
+    def journal_spare_dir(self) -> Path | None:
+        """Where the journal goes on when its disk fails, None when nowhere."""
+        return self._beside(self.journal.spare_dir) if self.journal.spare_dir else None
 
     @property
     def journal_anchor_dirs(self) -> tuple[Path, ...]:
@@ -258,6 +269,7 @@ def _place_checks(settings: Settings) -> list[Problem]:
             )
         )
     found += _anchor_checks(settings)
+    found += _spare_checks(settings)
     found += _secret_checks(file, settings.records.url)
     found += _version_checks(settings)
     return found
@@ -273,6 +285,12 @@ def _anchor_checks(settings: Settings) -> Iterator[Problem]:
     if urlsplit(settings.journal.anchor_url).username is not None:
         remedy = "leave it out; let the endpoint check the signature instead"
         yield Problem(file, "journal.anchor_url", "holds a name or a password", remedy)
+    if urlsplit(settings.journal.timestamp_url).username is not None:
+        remedy = "leave it out; name an authority, or a proxy of yours, that needs none"
+        yield Problem(file, "journal.timestamp_url", "holds a name or a password", remedy)
+    ca_file = settings.journal_timestamp_ca_file
+    if ca_file is not None and not ca_file.is_file():
+        yield Problem(file, "journal.timestamp_ca_file", f"{ca_file} does not exist", "correct the path")
     data_dir = settings.data_dir.resolve()
     for path in settings.journal_anchor_dirs:
         if not path.is_dir():
@@ -284,6 +302,30 @@ def _anchor_checks(settings: Settings) -> Iterator[Problem]:
                 f"{path} is inside gateway.data_dir",
                 "name a directory elsewhere: an anchor must outlive what happens to the journal",
             )
+
+
+def _spare_checks(settings: Settings) -> Iterator[Problem]:
+    """The spare directory exists, can be written, and is not where the journal is."""
+    file, spare = str(settings.file), settings.journal_spare_dir
+    if spare is None:
+        return
+    key, data_dir = "journal.spare_dir", settings.data_dir.resolve()
+    if not spare.is_dir():
+        yield Problem(file, key, f"{spare} is no directory", "create or mount it")
+    elif not os.access(spare, os.R_OK | os.W_OK | os.X_OK):
+        yield Problem(file, key, f"{spare} cannot be written", "give it to the gateway's user")
+    elif spare.resolve() == data_dir or data_dir in spare.resolve().parents:
+        yield Problem(file, key, f"{spare} is inside gateway.data_dir", "name a directory on another disk")
+
+
+def warnings(settings: Settings) -> list[Problem]:
+    """What is allowed and probably not meant."""
+    spare, data_dir = settings.journal_spare_dir, settings.data_dir
+    there = next((path for path in (data_dir, *data_dir.parents) if path.exists()), None)
+    if spare is None or there is None or spare.stat().st_dev != there.stat().st_dev:
+        return []
+    what = f"{spare} is on the disk of gateway.data_dir"
+    return [Problem(str(settings.file), "journal.spare_dir", what, "name a directory on another disk")]
 
 
 def _version_checks(settings: Settings) -> Iterator[Problem]:

@@ -130,6 +130,12 @@ class Journal(Table):
         ge=65_536,
         le=1_073_741_824,
     )
+    snapshots: bool = setting(
+        True,
+        "snapshots are made at every new segment and at the stop, and a start reads the journal from there on; "
+        "false: neither",
+        "true or false",
+    )
     checkpoint_seconds: int = setting(
         60,
         "time between two checkpoints of the journal; one more at every new segment and at the stop",
@@ -151,6 +157,59 @@ class Journal(Table):
         "",
         'address every checkpoint is sent to by POST; "" for none',
         "an address that begins with http:// or https://, without name and password",
+    )
+    timestamp_url: Annotated[str, AfterValidator(_http_url)] = setting(
+        "",
+        'RFC 3161 authority that stamps checkpoints with its time; it gets their SHA-256 only; "" for none',
+        "an address that begins with http:// or https://, without name and password",
+    )
+    timestamp_ca_file: str = setting(
+        "",
+        "certificates its signatures must lead to, relative to this file; "
+        '"": a time stamp is kept without a look at its signature',
+        "a PEM file that exists",
+    )
+    timestamp_seconds: int = setting(
+        3600,
+        "time between two time stamps, if a checkpoint is new; one more at every new segment and at the stop",
+        f"{_SECONDS} from 1 to 604800",
+        ge=1,
+        le=604_800,
+    )
+    reserve_bytes: int = setting(
+        67_108_864,
+        "space set aside on the journal's disk and freed when it is full, for fills and cancels; 0: none",
+        "a number from 0 to 1099511627776",
+        ge=0,
+        le=1 << 40,
+    )
+    min_free_bytes: int = setting(
+        268_435_456,
+        "with less than this free on the journal's disk new orders are refused (GW-502) until more is free",
+        "a number from 0 to 1099511627776",
+        ge=0,
+        le=1 << 40,
+    )
+    spare_dir: str = setting(
+        "",
+        "directory on another disk where the journal goes on, with orders off, when its own disk fails; relative "
+        'to this file; "": the gateway ends at once',
+        "a directory that exists, of this gateway alone",
+    )
+    slow_sync_seconds: float = setting(
+        1.0,
+        "a sync of the journal that takes longer is slow; three in 30 s, or one five times as long, turn new "
+        "orders off",
+        "a number of seconds from 0.01 to 60",
+        ge=0.01,
+        le=60,
+    )
+    retention_years: int = setting(
+        6,
+        "`fixgateway journal prune` removes no record younger than this; in force from the next start on",
+        "a number from 1 to 100",
+        ge=1,
+        le=100,
     )
 
 

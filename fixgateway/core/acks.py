@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fixgateway.core.executions import (
     exception,
+    in_query,
 )
 from fixgateway.core.inputs import (
     AllocationAck,
@@ -33,6 +34,10 @@ def on_allocation_ack(state: State, given: AllocationAck) -> list[Output]:
     oms = state.omses.get(allocation.oms)
     if oms is not None and oms.pass_allocation_ack:
         outputs.append(PassToOms(oms.name, given.session, "P", 0))
+    if given.duplicate and kept.repeated:
+        refusal = f"(88={given.reject_code}): {given.text}"
+        words = f"{given.session} refuses the repeated allocation {given.alloc_id} {refusal}"
+        return outputs + in_query(state, given.alloc_id, words)
     if repeat or (given.status == "received" and kept.status == "accepted"):
         return outputs
     kept.status = given.status

@@ -38,7 +38,7 @@ from fixgateway.core.outputs import (
     TraceLine,
 )
 from fixgateway.core.pricing import round_half_up
-from fixgateway.core.state import ACTIVE, AllocationRecord, State, StatementRecord
+from fixgateway.core.state import ACTIVE, AllocationRecord, State, StatementRecord, decided_allocations
 
 
 def is_complete(state: State, record: StatementRecord) -> bool:
@@ -163,7 +163,7 @@ def _instruction(
     previous = record.sent.get(broker)
     rejected = previous is not None and state.allocations[previous.alloc_id].status == "rejected"
     fresh = Allocation(
-        alloc_id=f"GWA{state.day}-{seq}-{list(state.brokers).index(broker) + 1}",
+        alloc_id=_alloc_id(state, broker, seq),
         trans_type="0",
         ref_alloc_id="",
         replace_reason="",
@@ -201,6 +201,13 @@ def _instruction(
     )
 
 
+def _alloc_id(state: State, broker: str, seq: int) -> str:
+    """AllocID(70): from the input and the broker, and a count when one input closes several statements."""
+    first = f"GWA{state.day}-{seq}-{list(state.brokers).index(broker) + 1}"
+    before = len(decided_allocations(state, seq, broker))
+    return f"{first}-{before + 1}" if before else first
+
+
 def _order_refs(own: Sequence[Order], quantity: Decimal, decimals: int) -> tuple[OrderRef, ...]:
     """NoOrders(73): the latest ClOrdID of each chain; Σ OrderBookingQty(800) = the block (vol. 5)."""
     refs = []
@@ -224,7 +231,7 @@ def _record(state: State, record: StatementRecord, allocation: Allocation, seq: 
     """Remember an instruction as the one the broker has."""
     state.allocations[allocation.alloc_id] = AllocationRecord(allocation, seq, ts_ns)
     state.waiting[allocation.alloc_id] = None
-    state.decided[(seq, allocation.broker)] = allocation.alloc_id
+    state.decided.setdefault((seq, allocation.broker), allocation.alloc_id)
     if allocation.trans_type == "2":
         record.sent.pop(allocation.broker, None)
     else:

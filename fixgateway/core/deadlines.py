@@ -17,13 +17,12 @@ from fixgateway.core.executions import (
 from fixgateway.core.inputs import (
     Tick,
 )
-from fixgateway.core.orders import Order
 from fixgateway.core.outputs import (
     Alert,
     CutSession,
     Output,
-    ResendForbidden,
 )
+from fixgateway.core.receipts import in_doubt
 from fixgateway.core.state import BrokerRecord, State, StatementRecord
 
 SECOND_NS = 1_000_000_000
@@ -65,27 +64,15 @@ def _roll(state: State) -> None:
     state.requests = {k: request for k, request in state.requests.items() if request.order in alive}
 
 
-def restart(state: State, *, crashed: bool) -> list[Output]:
-    """Every session is down; after a crash an order the broker never answered may or may not have reached it."""
-    outputs: list[Output] = []
-    for name, broker in state.brokers.items():
-        broker.up = False
-        while crashed and broker.unacked:
-            order = state.orders[broker.unacked.popleft()]
-            outputs += _in_doubt(order, f"the gateway crashed before {name} answered order {order.cl_ord_id}")
-    return outputs
-
-
-def _in_doubt(order: Order, text: str) -> list[Output]:
-    """Never sent again, quantity kept, told at once; an execution report settles it."""
-    order.in_doubt = True
-    return [ResendForbidden(order.key, order.key), *exception("GW-809", order.cl_ord_id, text)]
-
-
 def overdue(state: State, broker: BrokerRecord, ts_ns: int) -> bool:
-    """Whether the broker's oldest unanswered order is older than ``max_unacked_seconds``."""
+    """Whether the broker had the oldest unanswered order for more than ``max_unacked_seconds``.
+
+    It counts from the order's forwarding, or from the broker's last logon or our start when that was later.
+    """
     limit = broker.setup.max_unacked_seconds * SECOND_NS
-    return bool(broker.unacked) and ts_ns - state.orders[broker.unacked[0]].forwarded_ns > limit
+    if not broker.unacked:
+        return False
+    return ts_ns - max(state.orders[broker.unacked[0]].forwarded_ns, broker.since_ns) > limit
 
 
 def _give_up_unanswered(state: State, broker: BrokerRecord, given: Tick) -> list[Output]:
@@ -97,7 +84,7 @@ def _give_up_unanswered(state: State, broker: BrokerRecord, given: Tick) -> list
         order = state.orders[broker.unacked.popleft()]
         count += 1
         text = f"{name} has not answered order {order.cl_ord_id} in {broker.setup.max_unacked_seconds} seconds"
-        outputs += _in_doubt(order, text)
+        outputs += in_doubt(order, text)
     if count:
         text = f"{count} orders unanswered for more than {broker.setup.max_unacked_seconds} seconds"
         outputs.append(Alert("GW-403", "critical", name, text))

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from fixgateway.core import deadlines, requests
+from fixgateway.core import deadlines, receipts, requests
 from fixgateway.core.acks import on_allocation_ack
 from fixgateway.core.executions import (
     end_unfilled,
@@ -39,6 +39,7 @@ from fixgateway.core.inputs import (
     NewOrder,
     NotSent,
     Operator,
+    ReceiptUnknown,
     ReplaceOrder,
     SessionDown,
     SessionUp,
@@ -109,8 +110,11 @@ def _barred(state: State, account: str) -> bool:
 
 
 def _session_up(state: State, given: SessionUp) -> list[Output]:
-    if given.session in state.brokers:
-        state.brokers[given.session].up = True
+    broker = state.brokers.get(given.session)
+    if broker is not None:
+        broker.up = True
+        if state.ages_from_up:
+            broker.since_ns = given.ts_ns
     return []
 
 
@@ -140,7 +144,7 @@ def _operator(state: State, given: Operator) -> list[Output]:
             return [OrdersSwitched("all", True, given.actor, "stopping")]
         case "start":
             state.stopping = False
-            return deadlines.restart(state, crashed=given.reason == "crash")
+            return receipts.restart(state, given.reason, given.ts_ns)
         case "session":
             return []  # what was done to a session is kept; nothing here depends on it
         case "close" | "cancel":
@@ -155,14 +159,15 @@ def _absorbed(_state: State, _given: Absorbed) -> list[Output]:
 
 def _not_sent(state: State, given: NotSent) -> list[Output]:
     """A D, G or F that never left is refused to the OMS; everything else waits in the outbox."""
+    code = "GW-406" if given.recovered else "GW-405"
     if given.decision_seq in state.orders:
         order = state.orders[given.decision_seq]
         if order.answered or not order.open:
             return []
-        return end_unfilled(state, order, "GW-405", f"not sent: {given.why}", given.seq, given.ts_ns)
+        return end_unfilled(state, order, code, f"not sent: {given.why}", given.seq, given.ts_ns)
     request = state.requests.get(given.decision_seq)
     if request is not None:
-        return refuse_request(state, given.decision_seq, "GW-405", f"not sent: {given.why}")
+        return refuse_request(state, given.decision_seq, code, f"not sent: {given.why}")
     return []
 
 
@@ -184,4 +189,5 @@ _HANDLERS: dict[type, Callable[[State, Any], list[Output]]] = {
     MessageReject: on_message_reject,
     AllocationAck: on_allocation_ack,
     NotSent: _not_sent,
+    ReceiptUnknown: receipts.on_receipt_unknown,
 }

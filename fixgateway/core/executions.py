@@ -13,6 +13,7 @@ from fixgateway.core.model import ZERO
 from fixgateway.core.orders import Effect, Order
 from fixgateway.core.outputs import (
     Alert,
+    AllocationAcked,
     ExceptionOpened,
     ExecutionApplied,
     Flagged,
@@ -25,7 +26,7 @@ from fixgateway.core.outputs import (
 )
 from fixgateway.core.pricing import round_half_up
 from fixgateway.core.reasons import refuse
-from fixgateway.core.state import ACTIVE, State, settle
+from fixgateway.core.state import ACTIVE, State, decided_allocations, settle
 
 NO_ORDER_ID = frozenset({"", "NONE", "0"})
 """What brokers write in OrderID(37) when there is none."""
@@ -75,7 +76,7 @@ def find(state: State, report: Execution) -> Order | None:
 
 def _take(state: State, order: Order, report: Execution) -> Effect:
     """Apply the report to the order and the statement's sums."""
-    if not order.answered:
+    if not order.answered and not order_state.disowned(order, report):
         forget_unacked(state, order)
     effect = order_state.apply(order, report)
     if report.cl_ord_id:
@@ -198,12 +199,34 @@ def on_message_reject(state: State, reject: MessageReject) -> list[Output]:
         return end_unfilled(state, state.orders[decision], "GW-810", words, reject.seq, reject.ts_ns)
     if decision in state.requests:
         return refuse_request(state, decision, "GW-810", words)
-    alloc_id = state.decided.get((decision, reject.session))
-    if alloc_id is not None:
+    sent = decided_allocations(state, decision, reject.session)
+    if len(sent) > 1 and reject.ref_id not in sent:
+        words = f"{words}; which of {', '.join(sent)} it means only its number says"
+        return exception("GW-810", sent[0], words)
+    if sent:
+        alloc_id = reject.ref_id if reject.ref_id in sent else sent[0]
+        if reject.duplicate and state.allocations[alloc_id].repeated:
+            return in_query(state, alloc_id, words)
         state.allocations[alloc_id].status = "rejected"
         state.waiting.pop(alloc_id, None)
         return exception("GW-810", alloc_id, words)
     return [Flagged("GW-810", words), Alert("GW-810", "warning", reject.session, words)]
+
+
+def in_query(state: State, alloc_id: str, words: str) -> list[Output]:
+    """A repeated allocation was refused, perhaps as a duplicate: the broker may have the first copy.
+
+    Whoever sent a new one would book twice, so it stays as it is and a person asks the broker. What the broker
+    said of the first copy counts.
+    """
+    kept = state.allocations[alloc_id]
+    if kept.status not in ("sent", "received", "other"):
+        return [Flagged("GW-816", f"allocation {alloc_id} is {kept.status}: {words}")]
+    kept.status = "query"
+    state.waiting.pop(alloc_id, None)
+    allocation = kept.allocation
+    acked = AllocationAcked(alloc_id, allocation.statement_id, allocation.broker, "query", "", words)
+    return [acked, *exception("GW-816", alloc_id, words)]
 
 
 def end_unfilled(state: State, order: Order, code: str, words: str, seq: int, ts_ns: int) -> list[Output]:

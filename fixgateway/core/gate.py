@@ -18,10 +18,12 @@ from fixgateway.core.model import ZERO, Line, Side, Statement, plain_decimal, pl
 from fixgateway.core.orders import ENDED, FILLED, Order
 from fixgateway.core.reasons import CATALOGUE, Refusal, refuse
 from fixgateway.core.state import ACTIVE, State, StatementRecord
+from fixgateway.core.values import quick
 
 SIDES = {side.value for side in Side}
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Cover:
     """A covered order: the statement, the broker it goes to, and OrderQty."""
@@ -109,7 +111,7 @@ def open_for_orders(state: State, oms: str) -> Refusal | None:
         return refuse("GW-503", "the gateway is stopping")
     if state.degraded:
         return refuse("GW-502", f"the journal cannot be written safely: {state.degraded}")
-    if "all" in state.halted or oms in state.halted:
+    if state.halted and ("all" in state.halted or oms in state.halted):
         return refuse("GW-501", "orders are halted by operations")
     return None
 
@@ -142,16 +144,16 @@ def match(state: State, order: NewOrder) -> StatementRecord | Refusal:
     AllocID and other keys equal the statement id; ClOrdID equals the statement id or a ClOrdID that the
     statement names.
     """
-    for key, value in order.keys:
-        found = {value} if value in state.statements else set()
-        if key == "ClOrdID":
-            found.update(state.named.get(value, ()))
+    if not order.keys:
+        return refuse("GW-101", "no allocation statement: the order carries none of the match keys")
+    key, value = order.keys[0]
+    record = state.statements.get(value)
+    if key == "ClOrdID":
+        found = {*state.named.get(value, ()), *([value] if record else [])}
         if len(found) > 1:
             return refuse("GW-102", f"{key} {value} matches {len(found)} statements")
-        if found:
-            return state.statements[found.pop()]
-        return refuse("GW-101", f"no allocation statement for {key} {value}")
-    return refuse("GW-101", "no allocation statement: the order carries none of the match keys")
+        record = state.statements[found.pop()] if found else None
+    return record or refuse("GW-101", f"no allocation statement for {key} {value}")
 
 
 def _message(state: State, order: NewOrder) -> Refusal | None:
@@ -161,9 +163,10 @@ def _message(state: State, order: NewOrder) -> Refusal | None:
     limit = state.setup.limits.resend_seconds
     if order.poss_dup and order.ts_ns - order.sent_ns > limit * 1_000_000_000:
         return refuse("GW-310", f"order resent more than {limit} seconds after it was made")
-    for tag, value in (("Side(54)", order.side), ("OrderQty(38)", order.order_qty or order.cash_order_qty)):
-        if not value:
-            return refuse("GW-303", f"{tag} is missing")
+    if not order.side:
+        return refuse("GW-303", "Side(54) is missing")
+    if not order.order_qty and not order.cash_order_qty:
+        return refuse("GW-303", "OrderQty(38) is missing")
     if not order.symbol and not order.security_id:
         return refuse("GW-303", "Symbol(55) is missing")
     if order.side not in SIDES:
@@ -179,9 +182,9 @@ def _statement(state: State, record: StatementRecord, oms: str, broker: str) -> 
     name = statement.statement_id
     if statement.oms != oms:
         return refuse("GW-105", f"statement {name} belongs to another OMS")
-    if record.status in ("cancelled", "replaced"):
-        return refuse("GW-104", f"statement {name} was {record.status}")
     if record.status != ACTIVE:
+        if record.status in ("cancelled", "replaced"):
+            return refuse("GW-104", f"statement {name} was {record.status}")
         return refuse("GW-103", f"statement {name} is closed ({record.status})")
     if statement.trade_date != state.trade_date:
         return refuse("GW-106", f"statement {name} is for trade date {statement.trade_date.isoformat()}")

@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from fixgateway.core.model import Draft, Setup
+from fixgateway.core.values import quick
 
 
 class ExecKind(StrEnum):
@@ -92,7 +93,8 @@ class Operator:
     ``action`` is ``halt`` or ``resume`` (``target`` is ``all`` or a counterparty name), ``close`` or
     ``cancel`` (``target`` is a statement id), ``session`` (``target`` was logged out, enabled, renumbered or
     rolled, as ``reason`` says), ``stop`` (the gateway is stopping: no new orders) or ``start`` (it started:
-    every session is down until it says otherwise; ``reason`` is ``crash`` when it did not stop before).
+    every session is down until it says otherwise; ``reason`` says how the run before ended: ``none`` there was
+    none, ``stopped``, ``killed`` it crashed, ``failed`` the machine did; in older journals "" or ``crash``).
     """
 
     seq: int
@@ -123,6 +125,7 @@ class SubmitStatement:
     ref_statement_id: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class NewOrder:
     """NewOrderSingle (D).
@@ -226,6 +229,7 @@ class Absorbed:
     msg_type: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Execution:
     """ExecutionReport (8) from a broker.
@@ -284,6 +288,7 @@ class MessageReject:
 
     ``ref_decision`` is the journal sequence of the input whose decision sent the refused message, found
     from the session and RefSeqNum(45) in the journal's wire-out records; None when it names none.
+    ``duplicate``: the refusal may mean that the message's id is known.
     """
 
     seq: int
@@ -297,6 +302,7 @@ class MessageReject:
     ref_id: str
     reason: str
     text: str
+    duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +310,7 @@ class AllocationAck:
     """AllocationInstructionAck (P) from a broker.
 
     ``status`` is 87 as the profile reads it: ``accepted``, ``rejected``, ``account-rejected``,
-    ``received``, ``incomplete``, ``other``.
+    ``received``, ``incomplete``, ``other``. ``duplicate``: the refusal may mean that the AllocID is known.
     """
 
     seq: int
@@ -315,11 +321,15 @@ class AllocationAck:
     status: str
     reject_code: str
     text: str
+    duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """A message decided by input ``decision_seq`` (its ``index``-th output) did not leave: no session."""
+    """A message decided by input ``decision_seq`` (its ``index``-th output) did not leave and never will.
+
+    ``recovered`` is true when a start found it: the run before ended first. Else there was no session.
+    """
 
     seq: int
     ts_ns: int
@@ -327,6 +337,23 @@ class NotSent:
     decision_seq: int
     index: int
     why: str
+    recovered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptUnknown:
+    """What was sent on ``session`` may not have been received, and cannot be asked for by its number any more.
+
+    ``why`` is one of :mod:`.receipts`. ``repeated`` are the inputs whose messages are sent again with
+    PossResend(97)=Y, ``doubtful`` those whose D or G is never sent again.
+    """
+
+    seq: int
+    ts_ns: int
+    session: str
+    why: str
+    repeated: tuple[int, ...]
+    doubtful: tuple[int, ...]
 
 
 Input = (
@@ -348,4 +375,5 @@ Input = (
     | MessageReject
     | AllocationAck
     | NotSent
+    | ReceiptUnknown
 )

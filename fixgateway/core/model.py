@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from enum import StrEnum
+from functools import lru_cache
 
 MAX_LINES = 100_000
 """Most accounts one statement may name."""
 
 _PLAIN_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
+_PLAIN_LENGTH_MAX = 25
 ZERO = Decimal(0)
 EXACT = Context(prec=60, traps=[InvalidOperation, Inexact])
 """Arithmetic that fails rather than rounds: 60 digits hold any sum of 10^5 quantities of 24 digits."""
@@ -66,6 +68,11 @@ def plain_decimal(text: str) -> Decimal | None:
     Up to 15 digits before and 9 after the point; no sign, exponent, blank, ``NaN`` or grouping. FIX
     guarantees only 15 significant digits of a float field (FIX 4.4 vol. 1, data types).
     """
+    return _plain_decimal(text) if len(text) <= _PLAIN_LENGTH_MAX else None
+
+
+@lru_cache(maxsize=4096)
+def _plain_decimal(text: str) -> Decimal | None:
     return Decimal(text) if _PLAIN_NUMBER.fullmatch(text) else None
 
 

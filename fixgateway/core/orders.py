@@ -25,6 +25,7 @@ from fractions import Fraction
 from fixgateway.core.inputs import ExecKind, Execution
 from fixgateway.core.model import EXACT, ZERO, exact_sum
 from fixgateway.core.pricing import average, round_half_up
+from fixgateway.core.values import quick
 
 PENDING_NEW, NEW, PARTIAL, FILLED, DONE, CANCELLED = "A", "0", "1", "2", "3", "4"
 PENDING_CANCEL, REJECTED, EXPIRED, PENDING_REPLACE = "6", "8", "C", "E"
@@ -46,6 +47,7 @@ _STATUS_OF = {
 }
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Fill:
     """One trade as it stands now, after corrections."""
@@ -109,6 +111,7 @@ def blended(orders: Iterable[Order]) -> Fraction:
     return average((fill.quantity, fill.price) for order in orders for fill in order.fills.values())
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What an execution report did to its order.
@@ -129,6 +132,8 @@ def apply(order: Order, report: Execution) -> Effect:
     broker's numbers never overwrite ours: CumQty is the sum of the fills received, and a difference is
     reported once as GW-803.
     """
+    if disowned(order, report):
+        return Effect("state")
     order.answered = True
     order.in_doubt = False
     order.order_id = report.order_id or order.order_id
@@ -154,6 +159,14 @@ def apply(order: Order, report: Execution) -> Effect:
         case _:
             effect = _state(order, report)
     return _compare(order, report, effect)
+
+
+def disowned(order: Order, report: Execution) -> bool:
+    """Whether the broker answers a question (150=I) about an order it never answered by "unknown" (39=8).
+
+    That settles nothing: whether the order is still on its way only a person can find out.
+    """
+    return report.kind is ExecKind.STATUS and report.ord_status == REJECTED and not order.answered
 
 
 def _fill(order: Order, report: Execution) -> Effect:
@@ -195,12 +208,16 @@ def _recount(order: Order) -> None:
 
 
 def _replaced(order: Order, report: Execution) -> Effect:
-    """150=5: the replace is in force; OrderQty never falls below what is filled."""
+    """150=5: the replace is in force; OrderQty never falls below what is filled.
+
+    One that comes late, after the order ended, does not bring it back; only a filled order can be raised again.
+    """
     asked = order.pending.pop(report.cl_ord_id, None)
     quantity = report.order_qty or asked or order.quantity
     order.quantity = max(quantity, order.cum_qty)
     order.cl_ord_id = report.cl_ord_id or order.cl_ord_id
-    order.status = FILLED if order.cum_qty >= order.quantity else (PARTIAL if order.cum_qty else NEW)
+    if order.status not in ENDED or order.status == FILLED:
+        order.status = FILLED if order.cum_qty >= order.quantity else (PARTIAL if order.cum_qty else NEW)
     return Effect("state")
 
 

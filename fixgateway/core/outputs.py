@@ -13,10 +13,12 @@ from decimal import Decimal
 
 from fixgateway.core.inputs import ExecKind
 from fixgateway.core.model import Setup, Side, Statement
+from fixgateway.core.values import quick
 
 # ---------------------------------------------------------------- sends
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ForwardToBroker:
     """Send the input's body, byte for byte, to ``broker``.
@@ -37,6 +39,7 @@ class ForwardToBroker:
     quantity: Decimal
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PassToOms:
     """Send the input's body, byte for byte, to ``oms``; ``order`` is 0 when the order is unknown."""
@@ -259,6 +262,7 @@ class StatementClosed:
     actor: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ExecutionApplied:
     """A broker's execution report was taken into the order's state.
@@ -279,6 +283,7 @@ class ExecutionApplied:
     last_px: Decimal | None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class OrderChanged:
     """The order's state after an event; ``status`` is OrdStatus(39)."""

@@ -110,6 +110,12 @@ _ALL = (
            "Send only the message types of the rules of engagement.", business="3"),
     Reason("GW-405", "The order did not leave: the broker's session went down first.",
            "Send it again with a new ClOrdID when the session is back.", ord_rej="2", cxl_rej="99"),
+    Reason("GW-406", "The gateway ended before the order left; it never will.",
+           "Send it again with a new ClOrdID if it is still wanted.", ord_rej="8", cxl_rej="99"),
+    Reason("GW-407", "A session's sequence numbers began at 1 again.",
+           "Ask the counterparty why, unless it was agreed; look at the orders in doubt."),
+    Reason("GW-408", "The machine failed; what was sent last may be lost, or is sent a second time with 97=Y.",
+           "Look at the orders in doubt; compare open orders and allocations with the brokers."),
     # 5xx: the gateway's own state
     Reason("GW-501", "Orders are halted by operations.",
            "Ask operations; cancels still pass.", ord_rej="99", cxl_rej="99"),
@@ -180,6 +186,8 @@ _ALL = (
            "None; the statement is closed."),
     Reason("GW-815", "The order memorandum is incomplete.",
            "Add recommender, placer and discretion to the next statement."),
+    Reason("GW-816", "The broker refused a repeated allocation, perhaps because it has it already.",
+           "Ask the broker whether it has the AllocID; no new allocation is sent."),
 )  # fmt: skip
 
 CATALOGUE: dict[str, Reason] = {reason.code: reason for reason in _ALL}

@@ -41,44 +41,26 @@ def on_new_order(state: State, given: NewOrder) -> list[Output]:
     if not given.cl_ord_id:
         reason = gate.defect_refusal(given.defect) if given.defect else refuse("GW-303", "ClOrdID(11) is missing")
         return [_business_reject(given.session, given.msg_seq_num, "D", "", reason)]
-    if (given.session, given.cl_ord_id) in state.cl_ord_ids:
+    key, oms, cl_ord_id = given.seq, given.session, given.cl_ord_id
+    if (oms, cl_ord_id) in state.cl_ord_ids:
         return [_duplicate(state, given)]
     verdict = gate.check_new(state, given)
     if isinstance(verdict, Refusal):
-        state.cl_ord_ids[(given.session, given.cl_ord_id)] = REFUSED
+        state.cl_ord_ids[(oms, cl_ord_id)] = REFUSED
         return [_block(state, given, verdict)]
-    record, broker = verdict.record, verdict.broker
+    record, broker, quantity = verdict.record, verdict.broker, verdict.quantity
+    name = record.statement.statement_id
     order = Order(
-        key=given.seq,
-        oms=given.session,
-        broker=broker,
-        statement_id=record.statement.statement_id,
-        symbol=given.symbol,
-        side=given.side,
-        account=given.account,
-        cl_ord_id=given.cl_ord_id,
-        quantity=verdict.quantity,
-        forwarded_ns=given.ts_ns,
-        names={given.cl_ord_id},
-    )
-    state.orders[order.key] = order
-    state.cl_ord_ids[(order.oms, order.cl_ord_id)] = order.key
-    state.at_broker[(broker, order.cl_ord_id)] = order.key
-    state.brokers[broker].unacked.append(order.key)
+        key, oms, broker, name, given.symbol, given.side, given.account, cl_ord_id, quantity, given.ts_ns,
+        names={cl_ord_id},
+    )  # fmt: skip
+    state.orders[key] = order
+    state.cl_ord_ids[(oms, cl_ord_id)] = key
+    state.at_broker[(broker, cl_ord_id)] = key
+    state.brokers[broker].unacked.append(key)
     open_order(record, order)
     return [
-        ForwardToBroker(
-            broker=broker,
-            oms=order.oms,
-            msg_type="D",
-            order=order.key,
-            statement_id=order.statement_id,
-            cl_ord_id=order.cl_ord_id,
-            orig_cl_ord_id="",
-            symbol=order.symbol,
-            side=order.side,
-            quantity=order.quantity,
-        )
+        ForwardToBroker(broker, oms, "D", key, name, cl_ord_id, "", given.symbol, given.side, quantity)
     ]
 
 

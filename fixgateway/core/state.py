@@ -45,13 +45,17 @@ class StatementRecord:
 
 @dataclass(slots=True)
 class AllocationRecord:
-    """An AllocationInstruction that was decided, and how its broker answered."""
+    """An AllocationInstruction that was decided, and how its broker answered.
+
+    ``repeated`` says that it was sent again with PossResend(97)=Y: a refusal as a duplicate is no refusal then.
+    """
 
     allocation: Allocation
     decided_seq: int
     decided_ns: int
     status: str = "sent"
     late: bool = False
+    repeated: bool = False
 
 
 @dataclass(slots=True)
@@ -62,25 +66,34 @@ class Request:
     msg_type: str
     cl_ord_id: str
     orig_cl_ord_id: str
+    in_doubt: bool = False
 
 
 @dataclass(slots=True)
 class BrokerRecord:
-    """One broker: its setup, its session, and the orders it has not answered, oldest first."""
+    """One broker: its setup, its session, and the orders it has not answered, oldest first.
+
+    ``since_ns`` is when it logged on last or we started: unanswered orders are not older than that.
+    """
 
     setup: BrokerSetup
     up: bool = False
+    since_ns: int = 0
     unacked: deque[int] = field(default_factory=deque)
 
 
 @dataclass(slots=True)
 class State:
-    """The engine's memory."""
+    """The engine's memory.
+
+    ``ages_from_up``: logons count for the age of unanswered orders; they did not in older journals.
+    """
 
     setup: Setup
     trade_date: date = date.min
     local_time: str = "00:00:00"
     stopping: bool = False
+    ages_from_up: bool = False
     degraded: str = ""
     halted: set[str] = field(default_factory=set)
     accounts: dict[str, Account] = field(default_factory=dict)
@@ -106,6 +119,17 @@ class State:
         return self.trade_date.strftime("%Y%m%d")
 
 
+def decided_allocations(state: State, seq: int, broker: str) -> list[str]:
+    """AllocIDs that input ``seq`` decided for a broker: a cut-off closes several statements at once."""
+    first = state.decided.get((seq, broker))
+    if first is None:
+        return []
+    found = [first]
+    while (following := f"{first}-{len(found) + 1}") in state.allocations:
+        found.append(following)
+    return found
+
+
 def open_order(record: StatementRecord, order: Order) -> None:
     """Count a new order into its statement's sums."""
     record.committed = EXACT.add(record.committed, order.quantity)
@@ -118,8 +142,11 @@ def settle(state: State, order: Order) -> StatementRecord:
     """Bring the statement's sums (committed, filled, open orders) up to date with one of its orders."""
     record = state.statements[order.statement_id]
     commitment = order.commitment()
-    record.committed = EXACT.add(record.committed, EXACT.subtract(commitment, order.committed))
-    record.filled = EXACT.add(record.filled, EXACT.subtract(order.cum_qty, order.counted))
+    # The very same number changes no sum, nor how a sum is written (its trailing zeros): most reports bring one.
+    if commitment is not order.committed:
+        record.committed = EXACT.add(record.committed, EXACT.subtract(commitment, order.committed))
+    if order.cum_qty is not order.counted:
+        record.filled = EXACT.add(record.filled, EXACT.subtract(order.cum_qty, order.counted))
     record.open_orders += order.open - order.counted_open
     if order.counted_open and not order.open:
         record.last_ended = order.key

@@ -1,4 +1,4 @@
-"""Where checkpoints are sent: directories and HTTP endpoints, each with a thread of its own.
+"""Where checkpoints are sent: directories, HTTP endpoints, a time-stamping authority; each has its own thread.
 
 A place that does not take a checkpoint is asked again, after 1 second, then 2, up to 60. Nothing waits for it:
 at most :data:`WAITING_MAX` checkpoints wait for a place, then the oldest is dropped, because every later
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,8 @@ from typing import Protocol
 import httpx
 
 from fixgateway.errors import JournalError
-from fixgateway.journal.checkpoints import Checkpoint, store
+from fixgateway.journal.checkpoints import Checkpoint, store, store_stamp
+from fixgateway.journal.timestamps import Stamping, check, request_for
 
 WAITING_MAX = 1000
 """Checkpoints that wait for one place."""
@@ -26,6 +27,9 @@ TRIES_MAX = 5
 """Tries for one checkpoint while others wait behind it; then the next one is tried."""
 
 HTTP_TIMEOUT_SECONDS = 5.0
+STAMP_BYTES_MAX = 256 * 1024
+"""Of an authority's answer; with a long chain of certificates it has about 10 kB."""
+
 _PAUSE_SECONDS_MAX = 60.0
 
 Report = Callable[[str, str], None]
@@ -60,9 +64,17 @@ class Directory:
 
     def deliver(self, checkpoint: Checkpoint) -> None:
         """Write the checkpoint durably."""
+        self._check_mount()
+        store(self.root, checkpoint)
+
+    def keep_stamp(self, checkpoint: Checkpoint, stamp: bytes) -> None:
+        """Write the checkpoint's time stamp durably beside it."""
+        self._check_mount()
+        store_stamp(self.root, checkpoint, stamp)
+
+    def _check_mount(self) -> None:
         if not self.mount.is_dir():
             raise JournalError(f"{self.mount} is no directory; create or mount it")
-        store(self.root, checkpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +98,59 @@ class Endpoint:
         )
         if not answer.is_success:
             raise JournalError(f"answered {answer.status_code} {answer.reason_phrase}".rstrip())
+
+
+class Authority:
+    """A time-stamping authority, as a place checkpoints are brought to.
+
+    Args:
+        stamping: whom to ask. directories: where the answers are kept, beside the checkpoints.
+    """
+
+    def __init__(self, stamping: Stamping, directories: Sequence[Directory]) -> None:
+        self._stamping = stamping
+        self._directories = tuple(directories)
+        self._answer: tuple[Checkpoint, bytes] | None = None
+
+    @property
+    def name(self) -> str:
+        """Its address, and what is asked of it."""
+        return f"time stamps of {self._stamping.url}"
+
+    def deliver(self, checkpoint: Checkpoint) -> None:
+        """Have a checkpoint stamped and keep the answer in every directory.
+
+        Called again after a failure it does not ask again for an answer it has.
+        """
+        if self._answer is None or self._answer[0] is not checkpoint:
+            self._answer = checkpoint, self._ask(checkpoint.data)
+        failed = []
+        for directory in self._directories:
+            try:
+                directory.keep_stamp(checkpoint, self._answer[1])
+            except (OSError, JournalError) as error:
+                failed.append(f"{directory.name}: {error}")
+        if failed:
+            raise JournalError(f"granted, but not kept in {'; '.join(failed)}")
+
+    def _ask(self, data: bytes) -> bytes:
+        request = request_for(data)
+        with httpx.stream(
+            "POST",
+            self._stamping.url,
+            content=request.as_bytes(),
+            headers={"Content-Type": "application/timestamp-query"},
+            timeout=HTTP_TIMEOUT_SECONDS,
+        ) as reply:
+            if not reply.is_success:
+                raise JournalError(f"answered {reply.status_code} {reply.reason_phrase}".rstrip())
+            answer = b""
+            for block in reply.iter_bytes():
+                answer += block
+                if len(answer) > STAMP_BYTES_MAX:
+                    raise JournalError(f"answered more than {STAMP_BYTES_MAX} bytes")
+        check(answer, data, self._stamping.roots, request.nonce)
+        return answer
 
 
 class Courier:

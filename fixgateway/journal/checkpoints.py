@@ -9,7 +9,8 @@ The text of a checkpoint is three lines::
 ``<journal>`` is the start of the hash of record 1 in hex, so a journal that was replaced from its beginning has
 another origin. Checkpoints are kept one a file, ``<number of records, 20 digits>.checkpoint`` in a folder named
 by the first 15 digits, in ``journal/checkpoints`` and in every anchor directory; a file is complete when it has
-its name, and is never changed.
+its name, and is never changed. A time stamp (:mod:`timestamps`) lies beside its checkpoint as
+``….checkpoint.tsr``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fixgateway.errors import JournalError, UsageError
+from fixgateway.journal import pruned
 from fixgateway.journal.growth import Known
 from fixgateway.journal.merkle import HASH_BYTES, Head, leaf_hash
 from fixgateway.journal.notes import Note, NoteError, PublicKey, base64_text, bytes_of, parse_note
@@ -31,6 +33,9 @@ DIRECTORY = "checkpoints"
 
 _ID_BYTES = 8
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+STAMP_SUFFIX = ".tsr"
+"""What the file of a checkpoint's time stamp has behind the checkpoint's name."""
+
 _FILE = re.compile(r"([0-9]{20})\.checkpoint")
 _FOLDER = re.compile(r"[0-9]{15}")
 _FOLDER_DIGITS = 15
@@ -92,8 +97,11 @@ def journal_id(directory: Path) -> str:
     """What tells a journal from all others: the start of the hash of its first record, "" when it has none.
 
     Raises:
-        JournalDamaged: the first record is wrong.
+        JournalDamaged: the first record is wrong. JournalError: what is left of removed records is.
     """
+    gone = pruned.load(directory)
+    if gone:
+        return gone.journal
     for body in Walk(directory).bodies():
         return leaf_hash(body)[:_ID_BYTES].hex()
     return ""
@@ -126,27 +134,52 @@ def store(root: Path, checkpoint: Checkpoint) -> Path:
     Raises:
         OSError: it cannot be written. JournalError: another checkpoint of this size is there.
     """
+    file = _file_of(root, checkpoint)
+    if _keep(file, checkpoint.data) != checkpoint.data:
+        raise JournalError(f"{file} is another checkpoint of {checkpoint.head.size} records; it was not changed")
+    return file
+
+
+def store_stamp(root: Path, checkpoint: Checkpoint, stamp: bytes) -> Path:
+    """Write a checkpoint's time stamp durably beside it; one that is there already stays, being older.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file = stamp_file(_file_of(root, checkpoint))
+    _keep(file, stamp)
+    return file
+
+
+def stamp_file(checkpoint: Path) -> Path:
+    """Where the time stamp of a checkpoint's file is."""
+    return checkpoint.with_name(checkpoint.name + STAMP_SUFFIX)
+
+
+def _file_of(root: Path, checkpoint: Checkpoint) -> Path:
     number = f"{checkpoint.head.size:020d}"
-    folder = root / number[:_FOLDER_DIGITS]
+    return root / number[:_FOLDER_DIGITS] / f"{number}.checkpoint"
+
+
+def _keep(file: Path, data: bytes) -> bytes:
+    """Write a file that shall never change, durably, its folders made; returns what it holds, if it was there."""
+    folder = file.parent
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for path in made:
         _sync_directory(path.parent)
-    file = folder / f"{number}.checkpoint"
     if file.exists():
-        if file.read_bytes() == checkpoint.data:
-            return file
-        raise JournalError(f"{file} is another checkpoint of {checkpoint.head.size} records; it was not changed")
+        return file.read_bytes()
     unnamed = file.with_suffix(".new")
     unnamed.unlink(missing_ok=True)
     fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
     with os.fdopen(fd, "wb") as opened:
-        opened.write(checkpoint.data)
+        opened.write(data)
         opened.flush()
         os.fsync(fd)
     unnamed.rename(file)
     _sync_directory(folder)
-    return file
+    return data
 
 
 def _sync_directory(path: Path) -> None:

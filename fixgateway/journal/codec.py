@@ -112,6 +112,16 @@ def decode_outputs(payload: bytes) -> tuple[int, tuple[Output, ...]]:
     raise JournalError(f"not a decision's payload: it starts {payload[:60]!r}")
 
 
+def decode_output(pair: object) -> Output:
+    """The output a decoded ``[TypeName, fields]`` pair stands for.
+
+    Raises:
+        JournalError: a type or field this version does not know.
+    """
+    value: Output = _build(OUTPUT_TYPES, pair, {})
+    return value
+
+
 def encode_json(value: object) -> bytes:
     """Payload of a ``start`` or ``stop`` record: any plain values, as one JSON document."""
     return _encode(value)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fixgateway.errors import JournalDamaged
+from fixgateway.journal import pruned
 from fixgateway.journal.merkle import Frontier, Head, grow
+from fixgateway.journal.scan import Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +20,45 @@ class Known:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A place in a journal from which it is read on: the mark, and the peaks of the tree over all before it."""
+
+    mark: Mark
+    peaks: tuple[bytes, ...]
+
+    @property
+    def records(self) -> int:
+        """How many records lie before it."""
+        return self.mark.next_seq - 1
+
+    @property
+    def tree(self) -> Frontier:
+        """The tree over those records."""
+        return Frontier(self.records, self.peaks)
+
+
+def beginning(directory: Path) -> Frontier:
+    """The tree before the first record a journal has: empty, or that of the records that were removed."""
+    gone = pruned.load(directory)
+    return gone.tree if gone else Frontier()
+
+
 class Comparison:
     """A tree that grows with a journal's records and must be everything that is known of it.
+
+    Args:
+        directory: the journal's own directory, for messages. known: what the tree was at some sizes.
+        start: where the records begin that are fed; None is the first one that was not removed. What is known of
+            smaller trees cannot be compared then.
 
     Attributes:
         tree: the tree over the records read. good: the largest size at which it was compared and found the same.
     """
 
-    def __init__(self, directory: Path, known: Iterable[Known] = ()) -> None:
-        self.tree = Frontier()
-        self.good = 0
+    def __init__(self, directory: Path, known: Iterable[Known] = (), start: Start | None = None) -> None:
+        self.tree = start.tree if start else beginning(directory)
+        self.good = self.tree.size
         self._directory = directory
         self._known: dict[int, list[Known]] = {}
         for item in known:

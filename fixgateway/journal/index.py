@@ -7,8 +7,12 @@ latest messages are kept in memory; of older ones only the record's number, and 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from fixgateway.core.values import quick
+from fixgateway.errors import RecordRemoved
 
 TEXTS_MAX = 100_000
 """Messages per session whose text stays in memory."""
@@ -17,6 +21,7 @@ NUMBERS_MAX = 1_000_000
 """Messages per session that can be found at all; the oldest are forgotten first (a resend gap-fills them)."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Sent:
     """One message sent: the decision (0: none) and output index, FIX text, wire-out record."""
@@ -27,14 +32,24 @@ class Sent:
     seq: int
 
 
+class Place(NamedTuple):
+    """A message sent whose text is in the journal alone: number, decision, number of output, wire-out record."""
+
+    msg_seq_num: int
+    decision_seq: int
+    output: int
+    seq: int
+
+
 @dataclass(slots=True)
 class _SessionSends:
-    """A session's sends in its epoch: a full entry, or only the record number of an older one.
+    """A session's sends in its epoch: a full entry, a place, or only the record number of an older one.
 
     The two queues hold the numbers in the order they were noted; only the noting thread touches them.
+    ``with_text`` are the newest, which have a text or, from a snapshot, a place.
     """
 
-    entries: dict[int, Sent | int] = field(default_factory=dict)
+    entries: dict[int, Sent | Place | int] = field(default_factory=dict)
     with_text: deque[int] = field(default_factory=deque)
     without_text: deque[int] = field(default_factory=deque)
 
@@ -80,24 +95,33 @@ class WireIndex:
         if len(sends.with_text) > self._texts_max:
             number = sends.with_text.popleft()
             entry = entries[number]
-            entries[number] = entry.seq if isinstance(entry, Sent) else entry
+            entries[number] = entry if isinstance(entry, int) else entry.seq
             sends.without_text.append(number)
         if len(entries) > self._numbers_max:
             del entries[sends.without_text.popleft()]
 
     def sent(self, session: str, msg_seq_num: int) -> Sent | None:
-        """The message first sent with this number; None when the number is unknown.
+        """The message first sent with this number; None when the number is unknown, or its record was removed.
 
         Raises:
             JournalError: an older message's record cannot be read.
         """
+        entry = self._entry(session, msg_seq_num)
+        if entry is None or isinstance(entry, Sent):
+            return entry
+        try:
+            return self._fetch(entry.seq if isinstance(entry, Place) else entry)
+        except RecordRemoved:  # while the gateway runs; a start forgets them
+            return None
+
+    def _entry(self, session: str, msg_seq_num: int) -> Sent | Place | int | None:
         sends = self._sessions.get(session)
-        entry = None if sends is None else sends.entries.get(msg_seq_num)
-        return self._fetch(entry) if isinstance(entry, int) else entry
+        return None if sends is None else sends.entries.get(msg_seq_num)
 
     def decision(self, session: str, msg_seq_num: int) -> int | None:
         """The input whose decision sent this number; None when unknown or sent for no decision."""
-        sent = self.sent(session, msg_seq_num)
+        entry = self._entry(session, msg_seq_num)
+        sent = self.sent(session, msg_seq_num) if isinstance(entry, int) else entry
         return sent.decision_seq or None if sent else None
 
     def texts(self, session: str) -> Iterator[tuple[int, str]]:
@@ -108,6 +132,19 @@ class WireIndex:
             if text is not None:
                 yield number, text
 
+    def numbers(self, session: str) -> Iterable[int]:
+        """Every known number of a session's epoch, in no order."""
+        sends = self._sessions.get(session)
+        return sends.entries.keys() if sends else ()
+
+    def at(self, seq: int) -> Sent:
+        """The message of wire-out record ``seq``, of whatever epoch, read from the journal.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
+        return self._fetch(seq)
+
     def text(self, session: str, msg_seq_num: int) -> str | None:
         """The text as it was first sent; None when the number is unknown."""
         sent = self.sent(session, msg_seq_num)
@@ -116,3 +153,47 @@ class WireIndex:
     def reset(self, session: str) -> None:
         """Forget a session's numbers: a new epoch counts from 1 again."""
         self._sessions[session] = _SessionSends()
+
+    def forget(self, seq: int) -> None:
+        """Forget the messages of records up to ``seq``, which were removed: asked for, their gaps are filled."""
+        for session, sends in self._sessions.items():
+            kept = {
+                number: entry
+                for number, entry in sends.entries.items()
+                if (entry if isinstance(entry, int) else entry.seq) > seq
+            }
+            queues = (deque(x for x in queue if x in kept) for queue in (sends.with_text, sends.without_text))
+            self._sessions[session] = _SessionSends(kept, *queues)
+
+    # ------------------------------------------------------------ snapshots
+
+    @property
+    def sessions(self) -> tuple[str, ...]:
+        """The sessions something was sent on in their epoch, by name."""
+        return tuple(sorted(name for name, sends in self._sessions.items() if sends.entries))
+
+    def recent(self, session: str) -> list[Place]:
+        """The newest messages of a session, in the order they were noted."""
+        sends = self._sessions[session]
+        found = ((number, sends.entries[number]) for number in sends.with_text)
+        return [
+            Place(number, entry.decision_seq, entry.index, entry.seq) if isinstance(entry, Sent) else entry
+            for number, entry in found
+            if not isinstance(entry, int)
+        ]
+
+    def older(self, session: str) -> list[tuple[int, int]]:
+        """The others, in the same order: number and wire-out record."""
+        sends = self._sessions[session]
+        found = ((number, sends.entries[number]) for number in sends.without_text)
+        return [(number, entry) for number, entry in found if isinstance(entry, int)]
+
+    def restore(self, session: str, recent: Iterable[Place] = (), older: Iterable[tuple[int, int]] = ()) -> None:
+        """Note what :meth:`recent` and :meth:`older` gave; of one session in any number of parts."""
+        sends = self._sessions.setdefault(session, _SessionSends())
+        for place in recent:
+            sends.entries[place.msg_seq_num] = place
+            sends.with_text.append(place.msg_seq_num)
+        for number, seq in older:
+            sends.entries[number] = seq
+            sends.without_text.append(number)

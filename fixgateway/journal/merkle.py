@@ -208,20 +208,31 @@ def _complete(part: Range) -> Iterator[tuple[int, int]]:
         start += 1 << level
 
 
-def range_roots(ranges: Iterable[Range], leaves: Iterable[bytes]) -> dict[Range, bytes]:
+def range_roots(
+    ranges: Iterable[Range], leaves: Iterable[bytes], before: Frontier | None = None
+) -> dict[Range, bytes]:
     """The roots of ranges that proofs consist of, in one pass over the leaf hashes, from the first on.
 
     Keeps no more hashes than the ranges need; leaves behind the last range are not asked for.
 
+    Args:
+        ranges: of proofs about leaves that are in ``leaves``.
+        leaves: leaf hashes in order. before: the tree over the leaves that came before them.
+
     Raises:
-        ValueError: the leaves end before the last range does.
+        ValueError: the leaves end before the last range does, or a range is of leaves before them that cannot
+            be told from their tree alone.
     """
     parts = {part: list(_complete(part)) for part in ranges}
     wanted: dict[tuple[int, int], bytes] = {node: b"" for nodes in parts.values() for node in nodes}
     end = max((end for _, end in parts), default=0)
-    peaks: list[bytes] = []
-    size = 0
-    for leaf in leaves if end else ():
+    tree = before or Frontier()
+    peaks = list(tree.peaks)
+    size = tree.size
+    for (level, index), peak in zip(_complete((0, size)), peaks, strict=True):
+        if (level, index) in wanted:
+            wanted[level, index] = peak
+    for leaf in leaves if end > size else ():
         level, node = 0, leaf
         if (0, size) in wanted:
             wanted[0, size] = node
@@ -236,6 +247,8 @@ def range_roots(ranges: Iterable[Range], leaves: Iterable[bytes]) -> dict[Range,
             break
     if size < end:
         raise ValueError(f"{size} leaves, {end} are needed")
+    if not all(wanted.values()):
+        raise ValueError(f"a range lies before the leaves, which begin with leaf {tree.size}")
     return {part: fold([wanted[node] for node in nodes]) for part, nodes in parts.items()}
 
 

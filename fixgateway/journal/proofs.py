@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from fixgateway.errors import JournalDamaged, JournalError, UsageError
+from fixgateway.journal import pruned
 from fixgateway.journal.checkpoints import DIRECTORY, Checkpoint, latest
 from fixgateway.journal.codec import decode_json
+from fixgateway.journal.growth import beginning
 from fixgateway.journal.merkle import (
     Range,
     consistency_ranges,
@@ -31,7 +33,7 @@ from fixgateway.journal.merkle import (
     verify_inclusion,
 )
 from fixgateway.journal.notes import base64_text
-from fixgateway.journal.reader import read
+from fixgateway.journal.reader import first_seq, read
 from fixgateway.journal.records import (
     Kind,
     decode,
@@ -39,7 +41,7 @@ from fixgateway.journal.records import (
     unpack_engine_refused,
     unpack_wire_out,
 )
-from fixgateway.journal.scan import Walk, locate
+from fixgateway.journal.scan import KEPT, Walk, locate
 from fixgateway.journal.show import has_hidden_seed, revealed_seeds
 
 FORMAT = "fixgateway-proof-1"
@@ -67,10 +69,11 @@ def prove_records(directory: Path, sequences: Collection[int], checkpoint: Check
 
     Raises:
         UsageError: there is no journal, or too many records are asked for.
-        JournalError: the checkpoint does not cover a record, or a record holds a seed not revealed yet.
+        JournalError: the checkpoint does not cover a record, a record was removed, or holds a seed not revealed
+            yet.
         JournalDamaged: the journal is not the checkpoint's.
     """
-    size = checkpoint.head.size
+    size, first = checkpoint.head.size, first_seq(directory)
     wanted = sorted(set(sequences))
     if len(wanted) > RECORDS_MAX:
         raise UsageError(f"{len(wanted)} records, a proof holds at most {RECORDS_MAX}: ask for fewer")
@@ -80,6 +83,8 @@ def prove_records(directory: Path, sequences: Collection[int], checkpoint: Check
                 f"record {sequence} is not covered by the checkpoint, which is of {size} records; wait for the "
                 "next one (journal.checkpoint_seconds), or name a later one"
             )
+        if sequence < first:
+            raise JournalError(_removed(directory, f"record {sequence} cannot be proved"))
     paths = {sequence: inclusion_ranges(sequence - 1, size) for sequence in wanted}
     leaves = _Leaves(directory, wanted)
     # The record itself is a range too, so that the pass does not end before it.
@@ -100,6 +105,7 @@ def prove_consistency(directory: Path, first: Checkpoint, second: Checkpoint) ->
 
     Raises:
         UsageError: there is no journal, or the checkpoints cannot follow each other.
+        JournalError: records the first one covers were removed.
         JournalDamaged: the journal is not theirs.
     """
     if first.origin != second.origin:
@@ -108,6 +114,10 @@ def prove_consistency(directory: Path, first: Checkpoint, second: Checkpoint) ->
         parts = consistency_ranges(first.head.size, second.head.size)
     except ValueError as error:
         raise UsageError(f"--from and --to: {error}") from None
+    if first.head.size < first_seq(directory) - 1:
+        raise JournalError(
+            _removed(directory, f"nothing can be proved of the checkpoint of {first.head.size} records")
+        )
     roots = _range_roots(parts, _Leaves(directory, ()), second)
     path = [roots[part] for part in parts]
     if not verify_consistency(first.head, second.head, path):
@@ -130,7 +140,7 @@ class _Leaves:
         self._wanted = frozenset(wanted)
 
     def __iter__(self) -> Iterator[bytes]:
-        walk = Walk(locate(self.directory))
+        walk = Walk(locate(self.directory), KEPT)
         for body in walk.bodies():
             if walk.next_seq - 1 in self._wanted:
                 self.bodies[walk.next_seq - 1] = body
@@ -139,9 +149,14 @@ class _Leaves:
 
 def _range_roots(ranges: Collection[Range], leaves: _Leaves, checkpoint: Checkpoint) -> dict[Range, bytes]:
     try:
-        return range_roots(ranges, leaves)
+        return range_roots(ranges, leaves, beginning(locate(leaves.directory)))
     except ValueError:
         raise _not_its_journal(leaves.directory, checkpoint) from None
+
+
+def _removed(directory: Path, what: str) -> str:
+    gone = pruned.load(locate(directory))
+    return f"{what}: {gone.text if gone else 'records were removed'}"
 
 
 def _not_its_journal(directory: Path, checkpoint: Checkpoint) -> JournalDamaged:
@@ -155,7 +170,7 @@ def _not_its_journal(directory: Path, checkpoint: Checkpoint) -> JournalDamaged:
 def _refuse_hidden_seeds(directory: Path, bodies: Mapping[int, bytes]) -> None:
     """A proof is made to be given away: not with the seed of a statement that is still to be allocated."""
     holders = [record for record in map(decode, bodies.values()) if has_hidden_seed(record)]
-    revealed = revealed_seeds(read(directory)) if holders else ()
+    revealed = revealed_seeds(read(directory, KEPT)) if holders else ()
     for record in holders:
         if has_hidden_seed(record, revealed):
             raise JournalError(
@@ -180,7 +195,7 @@ def order_records(directory: Path, cl_ord_id: str) -> list[int]:
     seen: set[int] = set()
     inputs: set[int] = set()
     found: list[int] = []
-    for record in read(directory):
+    for record in read(directory, KEPT):
         match record.kind:
             case Kind.SEEN if any(mark in record.payload for mark in marks):
                 seen.add(record.seq)

@@ -9,29 +9,55 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fixgateway.errors import JournalError
+from fixgateway.journal import pruned
 from fixgateway.journal.records import Record, decode
-from fixgateway.journal.scan import Mark, Walk, locate
+from fixgateway.journal.scan import KEPT, Mark, Walk, list_segments, locate
 from fixgateway.journal.verification import Verification, verify
 
-__all__ = ["FOLLOW_RECORDS", "Finder", "Follower", "Verification", "read", "read_one", "verify"]
+__all__ = [
+    "FOLLOW_RECORDS",
+    "KEPT",
+    "Finder",
+    "Follower",
+    "Verification",
+    "first_seq",
+    "read",
+    "read_one",
+    "verify",
+]
 
 FOLLOW_RECORDS = 10_000
 """Most records one poll of a follower returns unless told otherwise."""
 
 _MARK_EVERY = 1000
 _MARKS_MAX = 100_000
+_BLOCK_BYTES_MAX = 8 * 1024 * 1024
 
 
 def read(directory: Path, from_seq: int = 1) -> Iterator[Record]:
     """The records from ``from_seq`` on, checked, in order; an unfinished last record is not given.
 
+    Args:
+        directory: the journal. from_seq: the first one given; :data:`KEPT`: the first that was not removed.
+
     Raises:
         UsageError: there is no journal. JournalDamaged: with the number of the first wrong record.
+        RecordRemoved: record ``from_seq`` was.
     """
     walk = Walk(locate(directory), from_seq)
     for body in walk.bodies():
         if walk.next_seq > from_seq:
             yield decode(body)
+
+
+def first_seq(directory: Path) -> int:
+    """The number of a journal's first record: 1, or more when the first ones were removed.
+
+    Raises:
+        UsageError: there is no journal. JournalError: what is left of removed records cannot be read.
+    """
+    gone = pruned.load(locate(directory))
+    return gone.records + 1 if gone else 1
 
 
 class Follower:
@@ -91,15 +117,18 @@ class Follower:
 
 
 class Finder:
-    """Fetches single records by number; remembers places on the way, so neighbours are near.
+    """Fetches single records by number; remembers places on the way, and the block it read last, for neighbours.
 
-    Safe to use from several threads: a walk is private to its call, and the places are a dict that is only
-    added to.
+    Safe to use from several threads: a walk is private to its call, the places are a dict that is only added to,
+    and a block is complete when it is remembered.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, spare: Path | None = None) -> None:
+        """Read from ``directory``, and from the spare directory what its writer left there meanwhile."""
         self._directory = locate(directory)
+        self._spare = spare
         self._marks: dict[int, Mark] = {}
+        self._block: dict[int, bytes] = {}
 
     def read(self, seq: int) -> Record:
         """Record ``seq``.
@@ -107,18 +136,41 @@ class Finder:
         Raises:
             JournalError: no such record (yet). JournalDamaged: a record on the way is wrong.
         """
+        body = self._block.get(seq)
+        return decode(self._find(seq) if body is None else body)
+
+    def _find(self, seq: int) -> bytes:
         # The mark at the start of the block of records that holds seq, when an earlier walk passed it.
         mark = self._marks.get((seq - 1) // _MARK_EVERY) if seq > 0 else None
-        walk = Walk(self._directory, seq, mark)
-        for body in walk.bodies():
-            read_seq = walk.next_seq - 1
-            if read_seq % _MARK_EVERY == 0 and len(self._marks) < _MARKS_MAX:
-                self._marks[read_seq // _MARK_EVERY] = walk.mark
-            if read_seq == seq:
-                return decode(body)
-        raise JournalError(
-            f"the journal in {self._directory} has no record {seq}: it ends with {walk.next_seq - 1}"
-        )
+        directory = self._directory
+        if self._spare is not None and any(s.first_seq <= seq for s in list_segments(self._spare)):
+            directory, mark = self._spare, None
+        walk = Walk(directory, seq, mark)
+        block: dict[int, bytes] = {}
+        size = 0
+        try:
+            for body in walk.bodies():
+                read_seq = walk.next_seq - 1
+                ends = read_seq % _MARK_EVERY == 0
+                if directory is self._directory and ends and len(self._marks) < _MARKS_MAX:
+                    self._marks[read_seq // _MARK_EVERY] = walk.mark
+                if size > _BLOCK_BYTES_MAX:
+                    block.clear()
+                    size = 0
+                if read_seq > seq - _MARK_EVERY:
+                    block[read_seq] = body
+                    size += len(body)
+                if read_seq >= seq and (ends or size > _BLOCK_BYTES_MAX):
+                    break
+        except JournalError:
+            if seq not in block:
+                raise  # what is wrong behind the record is no matter here
+        if seq not in block:
+            raise JournalError(
+                f"the journal in {self._directory} has no record {seq}: it ends with {walk.next_seq - 1}"
+            )
+        self._block = block if size <= _BLOCK_BYTES_MAX else {}
+        return block[seq]
 
 
 def read_one(directory: Path, seq: int) -> Record:

@@ -36,6 +36,7 @@ PEEK = struct.Struct(">IIQ")
 
 _HEAD = struct.Struct(">QQB")
 _HEAD_SIZE = _HEAD.size
+_pack_frame, _pack_head = FRAME.pack, _HEAD.pack
 
 BODY_BYTES_MIN = _HEAD_SIZE + 1
 BODY_BYTES_MAX = BODY_BYTES_MIN + SESSION_BYTES_MAX + PAYLOAD_BYTES_MAX
@@ -119,11 +120,11 @@ def encode(seq: int, ts_ns: int, kind: int, session: str, payload: bytes, crc: i
         raise JournalError(f"record {seq}: payload of {len(payload)} bytes, the journal takes {PAYLOAD_BYTES_MAX}")
     prefix = _prefixes.get(session) or _session_prefix(session)
     try:
-        body = _HEAD.pack(seq, ts_ns, kind) + prefix + payload
+        body = _pack_head(seq, ts_ns, kind) + prefix + payload
     except struct.error as error:
         raise JournalError(f"record {seq}: ts_ns {ts_ns} or kind {kind} cannot be written: {error}") from None
     crc = extend_crc(crc, body)
-    return FRAME.pack(len(body), crc), body, crc
+    return _pack_frame(len(body), crc), body, crc
 
 
 def decode(body: bytes) -> Record:

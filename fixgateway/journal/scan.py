@@ -11,7 +11,11 @@ itself. Frames follow without gaps to the end of the file. A finished segment ma
 **Torn tail.** A crash can leave the last record unfinished. It is one only when it stands at the very end of
 the last segment, carries the number expected there (or too few bytes to carry one, or only zero bytes), and
 no later record can be found in its bytes: a flipped bit in a length must not make good records look unfinished.
+Zero bytes behind it belong to it: a file system may keep a file's new size and lose what was written there.
 Everything else that is wrong is damage.
+
+**Removed records.** A journal whose first records were removed (:mod:`pruned`) begins behind them. Segments of
+theirs that are still there, because the removing was interrupted, are not looked at.
 """
 
 from __future__ import annotations
@@ -25,7 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from fixgateway.errors import JournalDamaged, JournalError, UsageError
+from fixgateway.errors import JournalDamaged, JournalError, RecordRemoved, UsageError
+from fixgateway.journal import pruned
 from fixgateway.journal.records import BODY_BYTES_MAX, BODY_BYTES_MIN, FRAME, PEEK, extend_crc
 
 MAGIC = b"FGJRNL\r\n"
@@ -183,6 +188,10 @@ def read_header(segment: Segment) -> int:
     return int(chain)
 
 
+KEPT = 0
+"""Stands for the number of the first record that was not removed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A place between two records: the next record's number, where it starts, and the crc before it."""
@@ -206,10 +215,12 @@ class Walk:
     def __init__(self, directory: Path, from_seq: int = 1, mark: Mark | None = None) -> None:
         """Stand at ``mark``, or at the start of the segment that holds ``from_seq``.
 
-        When ``from_seq`` is not written yet that is the last segment.
+        When ``from_seq`` is not written yet that is the last segment. :data:`KEPT` is the first record that was
+        not removed.
 
         Raises:
             JournalDamaged: the segment's header is wrong, or the journal starts after ``from_seq``.
+            RecordRemoved: ``from_seq`` was removed.
         """
         self.directory = directory
         self.torn: TornTail | None = None
@@ -217,7 +228,7 @@ class Walk:
         self._crc = 0
         self._offset = HEADER_SIZE
         self._segment: Segment | None = None
-        self._start_seq = max(from_seq, 1)
+        self._start_seq = from_seq
         if mark is None:
             self._enter_first()
         else:
@@ -226,6 +237,20 @@ class Walk:
 
     def _enter_first(self) -> None:
         segments = list_segments(self.directory)
+        gone = pruned.load(self.directory)
+        if gone is not None:
+            segments = [segment for segment in segments if segment.first_seq > gone.records]
+        self._start_seq = self._start_seq if self._start_seq > KEPT else gone.records + 1 if gone else 1
+        if gone and self._start_seq <= gone.records:
+            raise RecordRemoved(
+                f"record {self._start_seq} is not in {self.directory}: {gone.text}. What needs every record can "
+                f"be done on a copy in which the removed segments stand again and {pruned.FILE} does not"
+            )
+        if gone and not segments:
+            raise JournalError(
+                f"the journal in {self.directory} has no record: {gone.text}, and those from "
+                f"{gone.records + 1} on are missing"
+            )
         if not segments:
             return
         before = [segment for segment in segments if segment.first_seq <= self._start_seq]
@@ -236,7 +261,13 @@ class Walk:
                 f"records {self._start_seq} to {first.first_seq - 1} are missing: the journal starts with "
                 f"record {first.first_seq}",
             )  # fmt: skip
-        self._enter(before[-1], read_header(before[-1]))
+        chain = read_header(before[-1])
+        if gone and before[-1].first_seq == gone.records + 1 and chain != gone.crc:
+            raise damaged(
+                gone.records + 1, before[-1].path, 0,
+                f"it was not written behind the removed records of which {pruned.FILE} tells",
+            )  # fmt: skip
+        self._enter(before[-1], chain)
 
     def _enter(self, segment: Segment, chain: int) -> None:
         self._segment = segment
@@ -339,16 +370,20 @@ class Walk:
 
 def torn_reason(rest: bytes, number: int) -> str:
     """Why ``rest``, the end of the last segment, is an unfinished record ``number``; "" when it is damage."""
-    if not rest.strip(b"\0"):
+    written = rest.rstrip(b"\0")  # a power failure may leave the file's new size without its bytes
+    if not written:
         return "only zero bytes"
-    if len(rest) < PEEK.size:
+    if len(written) < PEEK.size:
         return "cut in its head"
     length, crc, found = PEEK.unpack_from(rest)
     if found != number or not BODY_BYTES_MIN <= length <= BODY_BYTES_MAX or _record_after(rest, number, crc):
         return ""
-    if len(rest) < _FRAME_SIZE + length:
-        return f"{len(rest)} of {_FRAME_SIZE + length} bytes"
-    return "its checksum is wrong" if len(rest) == _FRAME_SIZE + length else ""
+    size = _FRAME_SIZE + length
+    if len(rest) < size:
+        return f"{len(rest)} of {size} bytes"
+    if len(rest) == size:
+        return "its checksum is wrong"
+    return f"{len(written)} of {size} bytes, then zeros" if len(written) < size else ""
 
 
 def _frame_at(data: bytes, at: int, seq: int, crc: int | None) -> int:

@@ -4,9 +4,11 @@ Segments grow; they are not preallocated. A preallocated file would sync faster 
 measured), but its tail is zeros that a reader must tell from records and a crash can leave holes in. With a
 growing file the size says what was written, so a torn tail is short and the rule for it is simple.
 
-A failed write or sync is never tried again: after a failed fdatasync the kernel may have dropped the dirty
-pages, and a second one that succeeds proves nothing. The writer refuses everything from then on; what to do
-(seal, go on in the spare directory, exit) is the gateway's decision.
+A failed sync is never tried again: after a failed fdatasync the kernel may have dropped the dirty pages, and a
+second one that succeeds proves nothing. A write that failed because the disk is full is cut back, the reserve
+(:mod:`.reserve`) given back, and the write tried once more. After any other failure the segment is left as it
+is and what is not durable, still in memory, is written to the spare directory (:mod:`.spare`). Without one, or
+when that fails too, the writer refuses everything from then on and the gateway ends.
 
 The writer keeps the Merkle tree over its records as it writes them: hashing a batch costs less than a
 microsecond a record. What the tree must have been at some size, from a checkpoint signed earlier, is compared
@@ -22,12 +24,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal, get_args
 
-from fixgateway.errors import JournalError
-from fixgateway.journal.growth import Comparison, Known
+from fixgateway.errors import FixgatewayError, JournalError
+from fixgateway.journal.growth import Comparison, Known, Start
 from fixgateway.journal.merkle import Frontier, Head
-from fixgateway.journal.records import BODY_BYTES_MIN, FRAME, day_of, encode
+from fixgateway.journal.records import BODY_BYTES_MIN, FRAME, Kind, day_of, encode
+from fixgateway.journal.reserve import Reserve, fdatasync, fsync, is_full
+from fixgateway.journal.reserve import sync_directory as _sync_directory
 from fixgateway.journal.scan import (
     HEADER_SIZE,
+    KEPT,
     Segment,
     TornTail,
     Walk,
@@ -36,6 +41,7 @@ from fixgateway.journal.scan import (
     open_segment,
     segment_name,
 )
+from fixgateway.journal.spare import Spare, bring_back, check_note, open_spare, write_note
 
 Sync = Literal["group", "always", "never"]
 
@@ -43,7 +49,7 @@ SEGMENT_BYTES = 256 * 1024 * 1024
 """A segment is closed when it has reached this size."""
 
 PENDING_BYTES_MAX = 64 * 1024 * 1024
-"""Appended bytes held in memory; more are written (not synced) at once."""
+"""Appended bytes held in memory; more are made durable at once."""
 
 _MODE = 0o640
 _SEALED_MODE = 0o440
@@ -59,14 +65,25 @@ class Writer:
         segment_bytes: size at which the next batch starts a new segment. The first batch of a UTC day, by the
             time of its first record, starts one too. A finished segment is read-only.
         known: what the tree was at earlier sizes (:func:`~fixgateway.journal.checkpoints.known`).
+        start: a place up to which the records were checked before (:mod:`~fixgateway.journal.snapshots`); what
+            comes behind it is checked now. None: everything is.
+        reserve_bytes: space set aside on the disk for when it is full; 0 for none.
+        spare: a directory on another disk, where the journal goes on when this one fails. What an earlier run
+            left there is brought back first.
 
     Attributes:
-        on_seal: called with the tree's head when a segment is finished and durable, on the writing thread;
-            must neither wait nor raise.
+        appended: how many records of each kind were appended, by the kind's number; the metrics count from there.
+        on_seal: each is called with the tree's head when a segment is finished and durable, on the writing
+            thread; must neither wait nor raise.
         torn: the unfinished last record that was cut when the journal was opened, or None. Its bytes are
             kept beside the segments in ``<sequence>.torn``.
+        reserve: the space set aside. Not there when the disk was full at the opening.
+        brought_back: how many records came back from the spare directory at the opening.
+        troubles: how often the writer had to help itself; ``in_spare`` says why it goes on in the spare
+            directory, "" while it does not.
 
     Raises:
+        UsageError: the spare directory is not there, or the journal goes on in another one.
         JournalDamaged: a record that is not an unfinished last one is wrong, or the records are not those of
             ``known``; nothing was changed.
         JournalError: another writer has the directory, or it cannot be read or written.
@@ -78,6 +95,9 @@ class Writer:
         sync: Sync = "group",
         segment_bytes: int = SEGMENT_BYTES,
         known: Iterable[Known] = (),
+        start: Start | None = None,
+        reserve_bytes: int = 0,
+        spare: Path | None = None,
     ) -> None:
         if sync not in get_args(Sync):
             raise JournalError(f"journal.sync is {sync!r}: write one of {', '.join(get_args(Sync))}")
@@ -91,15 +111,23 @@ class Writer:
         self._fd = -1
         self._tree = Frontier()
         self._day = -1
+        self.appended = [0] * (max(Kind) + 1)
         self.torn: TornTail | None = None
-        self.on_seal: Callable[[Head], None] | None = None
+        self.on_seal: list[Callable[[Head], None]] = []
+        self.reserve = Reserve(directory, reserve_bytes)
+        self.brought_back = self.troubles = 0
+        self.in_spare = ""
+        self._spare: Spare | None = None
+        self._home_fd = -1
         try:
             self._open_directory()
-            self._recover(known)
+            self._open_spare(spare)
+            self._recover(known, start)
+            self._make_reserve()
         except OSError as error:
             self._close_files()
             raise JournalError(f"cannot open the journal in {directory}: {error}") from error
-        except JournalError:
+        except FixgatewayError:
             self._close_files()
             raise
 
@@ -119,10 +147,25 @@ class Writer:
                 "this one its own data_dir"
             ) from None
 
-    def _recover(self, known: Iterable[Known]) -> None:
-        """Check the whole journal, cut a torn tail, and stand behind the last good record."""
-        walk = Walk(self._directory)
-        comparison = Comparison(self._directory, known)
+    def _open_spare(self, directory: Path | None) -> None:
+        """Make one journal of two halves again, before anything else looks at it."""
+        check_note(self._directory, directory)
+        if directory is not None:
+            self._spare = open_spare(directory)
+            self.brought_back = bring_back(self._directory, directory)
+            write_note(self._directory, directory)
+
+    def _make_reserve(self) -> None:
+        try:
+            self.reserve.make()
+        except OSError as error:
+            if not is_full(error):
+                raise
+
+    def _recover(self, known: Iterable[Known], start: Start | None) -> None:
+        """Check the journal from ``start`` on, cut a torn tail, and stand behind the last good record."""
+        walk = Walk(self._directory, KEPT, start.mark if start else None)
+        comparison = Comparison(self._directory, known, start)
         for _ in comparison.feed(walk.bodies()):
             pass
         comparison.finish()
@@ -182,9 +225,9 @@ class Writer:
         fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, _MODE)
         try:
             _write_all(fd, build_header(self._written_seq + 1, self._written_crc))
-            os.fsync(fd)
+            fsync(fd)
             os.rename(unnamed, self._directory / name)
-            os.fsync(self._directory_fd)
+            fsync(self._directory_fd)
         except BaseException:
             os.close(fd)
             raise
@@ -213,6 +256,11 @@ class Writer:
         return Frontier(*self._synced_tree).head
 
     @property
+    def directory(self) -> Path:
+        """Where it writes now: the journal's directory, or the spare one."""
+        return self._directory
+
+    @property
     def failed(self) -> str:
         """Why the writer is unusable, "" while it works."""
         return self._failed
@@ -232,14 +280,14 @@ class Writer:
             raise self._unusable()
         seq = self._next_seq
         head, body, self._crc = encode(seq, ts_ns, kind, session, payload, self._crc)
-        self._pending.append(head)
-        self._pending.append(body)
+        self._pending += (head, body)
         self._pending_bytes += len(body)
         self._next_seq = seq + 1
+        self.appended[kind] += 1
         if self._sync_mode == "always":
             self.sync()
         elif self._pending_bytes > PENDING_BYTES_MAX:
-            self._guarded(self._write)
+            self._guarded()
         return seq
 
     def sync(self) -> int:
@@ -252,7 +300,7 @@ class Writer:
         if self._failed:
             raise self._unusable()
         if self._synced_seq != self._next_seq - 1:
-            self._guarded(self._write_and_sync)
+            self._guarded()
         return self._synced_seq
 
     def close(self) -> None:
@@ -278,11 +326,14 @@ class Writer:
             f"{self._synced_seq}. Restore the disk and start again"
         )
 
-    def _guarded(self, action: Callable[[], None]) -> None:
-        """Run a write; unless it ends well the writer is unusable, whatever stopped it."""
+    def _guarded(self) -> None:
+        """Write and sync what is pending; unless it ends well the writer is unusable, whatever stopped it."""
         self._failed = "a write was interrupted"
         try:
-            action()
+            try:
+                self._write_and_sync()
+            except OSError as error:
+                self._rescue(error)
             self._failed = ""
         except OSError as error:
             self._failed = f"writing records {self._synced_seq + 1} to {self._next_seq - 1} failed: {error}"
@@ -290,6 +341,39 @@ class Writer:
         finally:
             if self._failed:
                 self._cut_back()
+
+    def _rescue(self, error: OSError) -> None:
+        """Write what is pending once more: here after the reserve was given back, or in the spare directory.
+
+        Raises:
+            OSError: nothing helped.
+        """
+        if is_full(error) and self.reserve.held and not self.in_spare:
+            try:
+                os.ftruncate(self._fd, self._synced_size)
+                self.reserve.give_back()
+                self._write_and_sync()
+                self.troubles += 1
+                return
+            except OSError as again:
+                error = again
+        if self._spare is None or self.in_spare:
+            raise error
+        why = f"writing records {self._synced_seq + 1} to {self._next_seq - 1} failed: {error}"
+        self._go_to_spare(self._spare)
+        self.in_spare = why
+        self.troubles += 1
+
+    def _go_to_spare(self, spare: Spare) -> None:
+        """Leave the segment at what is durable; write what is pending to a new one on the other disk."""
+        self._cut_back()
+        left, self._fd = self._fd, -1
+        with contextlib.suppress(OSError):
+            os.close(left)
+        self._home_fd = self._directory_fd  # holds the lock
+        self._directory, self._directory_fd = spare.directory, spare.fd
+        self._create_segment()
+        self._write_and_sync()
 
     def _cut_back(self) -> None:
         """End the file with what is surely durable, as far as the disk lets us.
@@ -301,40 +385,40 @@ class Writer:
             os.ftruncate(self._fd, self._synced_size)
 
     def _write_and_sync(self) -> None:
+        """Write what is pending and make it durable; only then it counts, and is let go."""
         self._write()
         if self._sync_mode != "never":
-            os.fdatasync(self._fd)
-        self._synced_seq = self._written_seq
+            fdatasync(self._fd)
+        self._tree.extend(self._pending[1::2])
+        self._pending.clear()
+        self._pending_bytes = 0
+        self._synced_seq = self._written_seq = self._next_seq - 1
+        self._written_crc = self._crc
         self._synced_size = self._size
         self._synced_tree = (self._tree.size, self._tree.peaks)
 
     def _write(self) -> None:
         """Write what is pending, to a new segment when the current one is full or of an earlier day."""
-        if not self._pending:
-            return
         day = day_of(self._pending[1])
         if self._size > HEADER_SIZE and (self._size >= self._segment_bytes or day > self._day):
             # Also with `never`: a later segment must not survive a power cut that shortens this one.
-            os.fdatasync(self._fd)
+            fdatasync(self._fd)
             self._create_segment()
-            if self.on_seal is not None:
-                self.on_seal(self._tree.head)
+            for tell in self.on_seal:
+                tell(self._tree.head)
         if self._size == HEADER_SIZE:
             self._day = day
         data = b"".join(self._pending)
         _write_all(self._fd, data)
         self._size += len(data)
-        self._written_seq = self._next_seq - 1
-        self._written_crc = self._crc
-        self._tree.extend(self._pending[1::2])
-        self._pending.clear()
-        self._pending_bytes = 0
 
     def _close_files(self) -> None:
-        for fd in (self._fd, self._directory_fd):
-            if fd >= 0:
+        spare_fd = -1 if self._spare is None else self._spare.fd
+        for fd in {self._fd, self._directory_fd, self._home_fd, spare_fd} - {-1}:
+            with contextlib.suppress(OSError):  # a failing disk may refuse even that
                 os.close(fd)
-        self._fd = self._directory_fd = -1
+        self._fd = self._directory_fd = self._home_fd = -1
+        self._spare = None
 
 
 def _write_all(fd: int, data: bytes) -> None:
@@ -358,11 +442,3 @@ def _first_day(segment: Segment) -> int:
     with open_segment(segment) as file:
         file.seek(HEADER_SIZE + FRAME.size)
         return day_of(file.read(BODY_BYTES_MIN))
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

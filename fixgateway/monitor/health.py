@@ -6,7 +6,7 @@ is atomic, and readers take a copy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 NS_PER_SECOND = 1_000_000_000
 
@@ -24,12 +24,21 @@ class Health:
         self._conditions: dict[str, tuple[bool, str]] = {
             name: (False, f"{name} has not reported yet") for name in expected
         }
+        self._asked: dict[str, Callable[[], str]] = {}
         self._stale_ns = stale_seconds * NS_PER_SECOND
         self._beat_ns = 0
 
     def set(self, name: str, ok: bool, why: str) -> None:
         """Set condition ``name``. ``why`` is a whole phrase when not ok: ``broker BRK1 is not logged on``."""
         self._conditions[name] = (ok, why)
+
+    def ask(self, name: str, look: Callable[[], str]) -> None:
+        """Let condition ``name`` be looked at whenever somebody wants to know, on that thread.
+
+        For what a thread cannot say of itself because it is stuck. ``look`` gives why not, "" when ok; it must
+        answer at once.
+        """
+        self._asked[name] = look
 
     def beat(self, now_ns: int) -> None:
         """The pump's loop ran at ``now_ns`` (any clock, the same as :meth:`live` is asked with)."""
@@ -59,4 +68,5 @@ class Health:
 
     def conditions(self) -> dict[str, tuple[bool, str]]:
         """A copy of every condition: name → (ok, why)."""
-        return dict(self._conditions)
+        asked = {name: look() for name, look in self._asked.items()}
+        return self._conditions | {name: (not why, why) for name, why in asked.items()}

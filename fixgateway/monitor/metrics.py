@@ -44,6 +44,9 @@ _ALLOCATION_TYPES = ("J", "P", "AS", "AT", "AK", "AU")
 MSG_TYPES: Final = frozenset((*_ADMIN_TYPES, *_TRADE_TYPES, *_ALLOCATION_TYPES))
 """MsgType(35) values that get a series of their own."""
 
+CAUSES: Final = ("bug", "clock", "damaged", "full", "slow", "spare", "store")
+"""Why new orders may be off."""
+
 _RECORD_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 _SYNC_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5)
 _ALLOCATION_BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 30, 60, 300, 900, 3_600, 14_400)
@@ -98,6 +101,10 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
            "Orders sent to the broker and not answered yet."),
     Metric("fixgateway_orders_halted", "gauge", ("target",),
            "1 while new orders are halted for the target (all or a session)."),
+    Metric("fixgateway_orders_off", "gauge", ("cause",),
+           "1 while new orders are off (GW-502) because of: bug, clock, damaged, full, slow, spare, store."),
+    Metric("fixgateway_journal_free_bytes", "gauge", (),
+           "Bytes free on the disk of the journal's directory."),
     Metric("fixgateway_last_processed_timestamp_seconds", "gauge", (),
            "UTC time of the newest input the gateway has decided."),
     Metric("fixgateway_records_lag", "gauge", (), "Journal records not yet in the database."),
@@ -265,6 +272,16 @@ class Metrics:
         """The projector's lag in journal records, and records skipped since the last call."""
         self._gauges["fixgateway_records_lag"].set(lag)
         self._counters["fixgateway_records_skipped_total"].inc(newly_skipped)
+
+    def orders_off(self, causes: Iterable[str]) -> None:
+        """Why new orders are off now: some of :data:`CAUSES`."""
+        now = frozenset(causes)
+        for cause in CAUSES:
+            self._gauges["fixgateway_orders_off"].labels(cause).set(int(cause in now))
+
+    def journal_free(self, free_bytes: int) -> None:
+        """What is free on the journal's disk."""
+        self._gauges["fixgateway_journal_free_bytes"].set(free_bytes)
 
     def ready(self, ok: bool) -> None:
         """Whether the gateway is ready."""

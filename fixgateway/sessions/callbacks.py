@@ -321,6 +321,7 @@ class Callbacks(fix.Application):  # type: ignore[misc]
         if text.startswith("Invalid message"):
             self._unreadable(link, text)
         elif text.startswith("Logon contains ResetSeqNumFlag=Y"):
+            link.leaving = True  # in the middle of a session: nothing may leave before our Logon that answers
             if link.reset_sent:
                 link.reset_sent = False
             else:

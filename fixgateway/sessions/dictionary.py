@@ -81,9 +81,13 @@ def write_dictionaries(names: Iterable[str], target: Path, source: Path | None =
             raise ConfigError(f"cannot read FIX dictionary {path}: {error}; reinstall quickfix") from error
         relax(root)
         widen(root)
+        text = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
+        written = target / f"{name}.xml"
+        if written.is_file() and written.read_bytes() == text:
+            continue  # so that a start needs no space on a full disk
         unfinished = target / f".{name}.xml.{os.getpid()}"
-        ElementTree.ElementTree(root).write(unfinished, encoding="UTF-8", xml_declaration=True)
-        unfinished.replace(target / f"{name}.xml")
+        unfinished.write_bytes(text)
+        unfinished.replace(written)
 
 
 def relax(root: ElementTree.Element) -> None:

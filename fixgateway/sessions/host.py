@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import quickfix as fix
 
@@ -39,6 +39,13 @@ LISTEN_SECONDS = 10.0
 _WAIT_STEP_SECONDS = 0.01
 
 
+class Ready(NamedTuple):
+    """An engine message with its plain header set, kept for the next body; ``field`` lies inside ``message``."""
+
+    message: Any
+    field: Any
+
+
 class SessionHost:
     """Runs the sessions of ``spec`` and puts everything they do into ``inbox``.
 
@@ -59,7 +66,7 @@ class SessionHost:
         self._links = {session.name: Link(session) for session in (*spec.oms, *spec.brokers)}
         self._sending = Sending()
         self._poison = Poison(inbox)
-        self._ready_messages: dict[tuple[str, str, str], Any] = {}
+        self._ready: dict[tuple[str, str, str], Ready] = {}
         self._engines: list[tuple[str, Any]] = []
         self._callbacks: dict[str, Callbacks] = {}
         self._kept: list[Any] = []
@@ -180,7 +187,7 @@ class SessionHost:
             WireError: a body the engine could not send or could not resend; it names the reason.
         """
         link = self._links[session]
-        if not link.up:
+        if not link.up or link.leaving:
             return False
         message = self._message_for(link, msg_type, body, header)
         sending = self._sending
@@ -193,28 +200,32 @@ class SessionHost:
         return sending.shown
 
     def _message_for(self, link: Link, msg_type: str, body: str, header: tuple[tuple[int, str], ...]) -> Any:
-        first_tag, equals, _ = body.partition("=")
-        _check_body(first_tag, equals, body)
+        first_tag, equals, rest = body.partition("=")
         try:
-            if header:
-                message = _new_message(link.spec, msg_type)
-                fields = message.getHeader()
-                for tag, value in header:
-                    _check_header_value(tag, value)
-                    fields.setField(tag, value)
-            else:
-                # A ready message keeps every header field it ever had, so only plain ones are kept ready.
-                key = (link.name, msg_type, first_tag)
-                message = self._ready_messages.get(key)
-                if message is None:
-                    if len(self._ready_messages) >= MAX_CACHED_MESSAGES:
-                        self._ready_messages.clear()
-                    message = self._ready_messages[key] = _new_message(link.spec, msg_type)
+            # A ready message keeps every header field it ever had, so only plain ones are kept ready.
+            ready = None if header else self._ready.get((link.spec.name, msg_type, first_tag))
+            if ready is not None:
+                _check_rest(body)
+                # The body is the value of its only field (see set_body), and that field is at hand.
+                ready.field.setString(rest[:-1] if rest.endswith(texts.SOH) else rest)
+                return ready.message
+            _check_first_tag(first_tag, equals, body)
+            _check_rest(body)
+            message = _new_message(link.spec, msg_type)
+            fields = message.getHeader()
+            for tag, value in header:
+                _check_header_value(tag, value)
+                fields.setField(tag, value)
             set_body(message, body)
         except TypeError as error:
             raise WireError(
                 f"a {msg_type} for {link.name} has characters that are no UTF-8; replace them before sending"
             ) from error
+        if not header:
+            if len(self._ready) >= MAX_CACHED_MESSAGES:
+                self._ready.clear()
+            field = message.getFieldRef(int(first_tag))
+            self._ready[(link.spec.name, msg_type, first_tag)] = Ready(message, field)
         return message
 
     # ------------------------------------------------------------ state and administration
@@ -257,6 +268,29 @@ class SessionHost:
         if not self.is_up(session):
             # It went down by itself meanwhile, so no onLogout will open it again.
             self.enable(session)
+
+    def reopen_store(self, session: str) -> bool:
+        """Open the session's store again after a write to it failed; only the pump's thread may call this.
+
+        The engine's files remember their first error for ever, so that nothing could be sent on the session any
+        more (not even a Heartbeat), also when the disk has space again.
+
+        Returns:
+            whether the store is open again; False when its files cannot be opened, then nothing was changed.
+        """
+        link = self._links[session]
+        if not store.is_writable(self.spec.store_dir, link.spec):
+            return False  # the engine would be left without files, and crash at the next message
+        sender, target = self.sequence(session)
+        try:
+            link.session.refresh()
+        except Exception:  # whatever the engine makes of its IOException; it has its files, and is asked again
+            return False
+        if self.sequence(session)[0] < sender:
+            link.session.setNextSenderMsgSeqNum(sender)
+        if self.sequence(session)[1] < min(target, link.expected):
+            link.session.setNextTargetMsgSeqNum(min(target, link.expected))
+        return True
 
     def disable(self, session: str, text: str = "session disabled") -> None:
         """Log the session out and let it not log on again before :meth:`enable`."""
@@ -329,9 +363,12 @@ def _new_message(spec: SessionSpec, msg_type: str) -> Any:
     return message
 
 
-def _check_body(first_tag: str, equals: str, body: str) -> None:
+def _check_first_tag(first_tag: str, equals: str, body: str) -> None:
     if not equals or not first_tag.isdigit() or int(first_tag) < 1:
         raise WireError(f"a body must begin with tag=value, not {body[:40]!r}")
+
+
+def _check_rest(body: str) -> None:
     if "\x00" in body:
         raise WireError(f"a body contains NUL at position {body.index(chr(0))}: the engine could never resend it")
     if tag := texts.lying_length(body):

@@ -33,8 +33,8 @@ class Link:
     Attributes:
         spec: what it is; ``session``: the engine's object, set when the engine is built.
         up: whether it is logged on (between the engine's onLogon and onLogout).
-        leaving: whether our Logout has gone out since: the engine would still store and number a message, and
-            send it at the next logon.
+        leaving: whether our Logout has gone out since (the engine would still store and number a message, and
+            send it at the next logon), or the counterparty is resetting the numbers.
         expected: the MsgSeqNum we believe comes next; only a shortcut, see callbacks.
         undelivered: texts by MsgSeqNum, the latest of each number.
         early: Rejects delivered ahead of their turn, waiting for it.

@@ -3,7 +3,9 @@
 Four files per session, ``BEGIN-SENDER-TARGET.`` and: ``body`` the texts one after another; ``header`` entries
 ``number,offset,size `` one after another; ``seqnums`` the next numbers as ``%020d : %020d``; ``session`` the
 UTC time of creation. Nothing of it is synced, so after a crash it is a hint: inbound the journal wins, outbound
-the larger number wins.
+the larger number wins. The engine reads ``header`` up to the first entry it does not understand and writes the
+next one right behind the last byte; a message whose text is not what its entry says, or no message, leaves a
+ResendRequest over it without an answer for ever.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fixgateway.sessions.settings import SessionSpec
 
-_SEQNUMS = re.compile(rb"\s*(\d{1,20}) : (\d{1,20})")
+_SEQNUMS = re.compile(rb"(\d{20}) : (\d{20})")
+_NUMBER_MAX = 2**31 - 1
+_CREATED = re.compile(rb"\d{8}-\d\d:\d\d:\d\d(\.\d{1,9})?\s*")
 _ENTRY = re.compile(rb"(\d+),(\d+),(\d+) ")
 
 
@@ -31,8 +36,19 @@ def read_seqnums(store_dir: Path, spec: SessionSpec) -> tuple[int, int] | None:
         text = store_path(store_dir, spec, "seqnums").read_bytes()
     except FileNotFoundError:
         return None
-    match = _SEQNUMS.match(text)
-    return (int(match[1]), int(match[2])) if match else None
+    match = _SEQNUMS.fullmatch(text)
+    numbers = (int(match[1]), int(match[2])) if match else (0, 0)
+    return numbers if all(1 <= number <= _NUMBER_MAX for number in numbers) else None
+
+
+def is_writable(store_dir: Path, spec: SessionSpec) -> bool:
+    """Whether every file of the session's store can be opened for writing."""
+    for suffix in ("body", "header", "seqnums", "session"):
+        try:
+            os.close(os.open(store_path(store_dir, spec, suffix), os.O_RDWR))
+        except OSError:
+            return False
+    return True
 
 
 def write_seqnums(store_dir: Path, spec: SessionSpec, next_sender: int, next_target: int) -> None:
@@ -83,16 +99,14 @@ def _entries(store_dir: Path, spec: SessionSpec) -> dict[int, tuple[int, int]]:
     return {int(m[1]): (int(m[2]), int(m[3])) for m in _ENTRY.finditer(text)}
 
 
-def sent_numbers(store_dir: Path, spec: SessionSpec) -> list[int]:
-    """The MsgSeqNums of all stored messages, ascending."""
-    return sorted(_entries(store_dir, spec))
-
-
 def sent_texts(store_dir: Path, spec: SessionSpec, first: int = 1) -> Iterator[tuple[int, str]]:
-    """``(MsgSeqNum, text)`` of what was sent from number ``first`` on, ascending.
+    """``(MsgSeqNum, text)`` of what was sent from number ``first`` on, ascending; sound messages only."""
+    for number, raw in _sound(store_dir, spec, first):
+        yield number, raw.decode("utf-8", "surrogateescape")
 
-    An entry that points outside the body file (the machine died) is left out.
-    """
+
+def _sound(store_dir: Path, spec: SessionSpec, first: int = 1) -> Iterator[tuple[int, bytes]]:
+    """The stored messages that are what their entries say, ascending."""
     entries = _entries(store_dir, spec)
     path = store_path(store_dir, spec, "body")
     if not entries or not path.exists():
@@ -102,26 +116,70 @@ def sent_texts(store_dir: Path, spec: SessionSpec, first: int = 1) -> Iterator[t
             offset, size = entries[number]
             body.seek(offset)
             raw = body.read(size)
-            if len(raw) == size:
-                yield number, raw.decode("utf-8", "surrogateescape")
+            if len(raw) == size and _is_sound(raw, number):
+                yield number, raw
 
 
-def repair(store_dir: Path, spec: SessionSpec) -> list[int]:
-    """Forget entries whose text is not in the body file.
+def _is_sound(raw: bytes, number: int) -> bool:
+    """Whether ``raw`` is a FIX message with this MsgSeqNum and the right checksum."""
+    check_sum = raw[-4:-1]
+    return (
+        raw.startswith(b"8=")
+        and raw[-8:-4] == b"\x0110="
+        and check_sum.isdigit()
+        and sum(raw[:-7]) % 256 == int(check_sum)
+        and b"\x0134=%d\x01" % number in raw
+    )
 
-    The engine answers a ResendRequest over such an entry by dropping the connection, again and again; without
-    the entry it fills the gap.
 
-    Returns:
-        the MsgSeqNums forgotten.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is in a session's store.
+
+    ``numbers`` are the next sender and target number, None when they cannot be read; ``sound`` the MsgSeqNums
+    of the messages that can be resent, ascending; ``whole`` says that every file is as the engine wrote it;
+    ``files`` whether there is any.
     """
-    entries = _entries(store_dir, spec)
-    kept = dict.fromkeys(number for number, _ in sent_texts(store_dir, spec))
-    lost = [number for number in sorted(entries) if number not in kept]
-    if lost:
-        lines = (b"%d,%d,%d " % (number, *entries[number]) for number in sorted(kept))
-        _replace(store_path(store_dir, spec, "header"), b"".join(lines))
-    return lost
+
+    numbers: tuple[int, int] | None
+    sound: tuple[int, ...]
+    whole: bool
+    files: bool = True
+
+
+def look(store_dir: Path, spec: SessionSpec) -> Held:
+    """Read a session's store and check all of it."""
+    numbers = read_seqnums(store_dir, spec)
+    sound = tuple(number for number, _ in _sound(store_dir, spec))
+    files = {suffix: _read(store_path(store_dir, spec, suffix)) for suffix in ("header", "session")}
+    header, created = files["header"], files["session"]
+    body_size = _size(store_path(store_dir, spec, "body"))
+    entries = list(_ENTRY.finditer(header or b""))
+    whole = (
+        numbers is not None
+        and header is not None
+        and sum(len(entry[0]) for entry in entries) == len(header)
+        and sum(int(entry[3]) for entry in entries) == body_size
+        and len(sound) == len({entry[1] for entry in entries})
+        and created is not None
+        and _CREATED.fullmatch(created) is not None
+    )
+    there = body_size is not None or any(content is not None for content in files.values())
+    return Held(numbers, sound, whole, there or store_path(store_dir, spec, "seqnums").exists())
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def rebuild(

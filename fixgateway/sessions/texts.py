@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 SOH = "\x01"
 
 HEADER_TAGS = frozenset(
@@ -17,8 +19,9 @@ _DATA_LENGTHS = {
 } | {89: 93}
 """Data tags of FIX 4.2 to 5.0SP2 that occur in practice, each with the tag of its length."""
 
-_DATA_MARKS = tuple(f"\x01{tag}=" for tag in sorted(_DATA_LENGTHS))
-_DATA_STARTS = tuple(mark[1:] for mark in _DATA_MARKS)
+# One pattern that begins with a plain character: the search jumps from field to field.
+_DATA_MARK = re.compile(f"\x01(?:{'|'.join(map(str, sorted(_DATA_LENGTHS)))})=")
+_DATA_STARTS = tuple(f"{tag}=" for tag in _DATA_LENGTHS)
 
 
 def field(text: str, tag: int) -> str:
@@ -43,8 +46,12 @@ def msg_seq_num(text: str) -> int:
 
 
 def msg_type(text: str) -> str:
-    """MsgType(35)."""
-    return field(text, 35)
+    """MsgType(35), "" when there is none."""
+    at = text.find("\x0135=") + 4
+    if at < 4:
+        return ""
+    end = text.find(SOH, at)
+    return text[at:end] if end >= 0 else text[at:]
 
 
 def to_bytes(text: str) -> bytes:
@@ -95,13 +102,8 @@ def lying_length(body: str) -> int:
     The engine parses what it stored before it can resend it; such a body would leave a ResendRequest
     unanswered for ever.
     """
-    # Nearly every body goes this way: a loop of searches for fixed texts beats one regular expression.
-    for mark in _DATA_MARKS:
-        if mark in body:
-            break
-    else:
-        if not body.startswith(_DATA_STARTS):
-            return 0
+    if not _DATA_MARK.search(body) and not body.startswith(_DATA_STARTS):
+        return 0  # nearly every body
     at, previous_tag, previous = 0, 0, ""
     while at < len(body):
         equals = body.find("=", at)

@@ -187,7 +187,12 @@ class GatewayProcess:
 
     def tail(self, lines: int = TAIL_LINES) -> str:
         """The last lines it printed."""
-        text = self.files.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return self.tail_of(self.files, lines)
+
+    @staticmethod
+    def tail_of(files: GatewayFiles, lines: int = TAIL_LINES) -> str:
+        """The last lines a gateway with these files printed, also after its end."""
+        text = files.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(text[-lines:]) or "(it printed nothing)"
 
     def __enter__(self) -> GatewayProcess:

@@ -17,7 +17,8 @@ Row = Mapping[str, Any]
 class Outcome:
     """What became of a submitted statement, durable when given.
 
-    ``seq`` is the journal sequence of the input that decided it.
+    ``seq`` is the journal sequence of the input that decided it; ``already`` says that the same content was
+    registered before, by that input.
     """
 
     registered: bool
@@ -25,6 +26,7 @@ class Outcome:
     problems: tuple[Problem, ...] = ()
     seed_commitment: str = ""
     seq: int = 0
+    already: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,7 @@ def from_broker(
         )
     if msg_type in ("3", "j"):
         ref_seq_num = _sequence(get("45", ""))
+        reason = get("373" if msg_type == "3" else "380", "")
         return inputs.MessageReject(
             seq=seq,
             ts_ns=ts_ns,
@@ -171,21 +172,34 @@ def from_broker(
             ref_msg_type=get("372", ""),
             ref_decision=resolve(session, ref_seq_num) if ref_seq_num else None,
             ref_id=get("379", ""),
-            reason=get("373" if msg_type == "3" else "380", ""),
+            reason=reason,
             text=get("58", ""),
+            duplicate=_maybe_duplicate(reason, _OTHER[msg_type], get),
         )
     if msg_type == "P":
+        status = version.ack_status.get(get("87", ""), "other")
+        refused = status == "rejected"
         return inputs.AllocationAck(
             seq=seq,
             ts_ns=ts_ns,
             session=session,
             msg_seq_num=msg_seq_num,
             alloc_id=get("70", ""),
-            status=version.ack_status.get(get("87", ""), "other"),
+            status=status,
             reject_code=get("88", ""),
             text=get("58", ""),
+            duplicate=refused and _maybe_duplicate(get("88", ""), version.alloc_rej_other, get),
         )
     return inputs.Unsupported(seq, ts_ns, session, msg_seq_num, clean_text(msg_type))
+
+
+_OTHER = {"3": frozenset(("", "99")), "j": frozenset(("", "0"))}
+"""SessionRejectReason(373) and BusinessRejectReason(380) that say no more than "other"."""
+
+
+def _maybe_duplicate(code: str, other: frozenset[str], get: Callable[[str, str], str]) -> bool:
+    """Whether a refusal may mean that the id is known: its code says nothing better, or its text says so."""
+    return code in other or "duplicate" in get("58", "").lower()
 
 
 def from_refused(message: Message, version: Version, session: str, seq: int, ts_ns: int, why: str) -> Input:

@@ -40,9 +40,12 @@ _HEADER = re.compile(
     "(?:(?:3[45]|49|5[0267]|9[7]?|8|43|1(?:1[56]|2[289]|4[2345]|12[89]|156)|3(?:47|69|70)|62[789]|630)"
     "=[^\x01]*+\x01)*+"
 )
-# And the seven fields that nearly every header has and no other, in the order engines write them.
-_PLAIN_TAGS = ("8", "9", "35", "34", "49", "52", "56")
-_PLAIN_HEADER = re.compile("".join(f"{tag}=([^\x01]*)\x01" for tag in _PLAIN_TAGS))
+# And a whole frame whose header has the seven fields that nearly every one has, in the order engines write them.
+_PLAIN_FRAME = re.compile(
+    "8=([^\x01]*)\x019=([^\x01]*)\x0135=([^\x01]+)\x0134=([^\x01]*)\x0149=([^\x01]*)\x0152=([^\x01]*)\x0156=([^\x01]*)\x01"
+    f"(?!(?:{'|'.join(HEADER_TAGS)})=)((?:.*\x01)?)10=[^\x01]*\x01",
+    re.DOTALL,
+)
 _FIELDS = re.compile("([^=\x01]*)=([^\x01]*)\x01")
 _LENGTH = re.compile("[0-9]{1,8}")
 _SIGNED = f"{SOH}93="
@@ -107,15 +110,21 @@ def parse(text: str, data_of: Mapping[str, str] = DATA_OF) -> Message:
         WireError: when there is no usable frame: no ``8=`` at the start, no CheckSum(10) at the end, no
             MsgType(35) in the header, or longer than :data:`MAX_TEXT`.
     """
+    header: dict[str, str] | None
+    plain = _PLAIN_FRAME.fullmatch(text) if len(text) <= MAX_TEXT else None
+    if plain:
+        begin, length, msg_type, number, sender, sent, target, body = plain.groups()
+        fields = _first_fields(body)
+        if fields is not None and "93" not in fields and data_of.keys().isdisjoint(fields):
+            header = {
+                "8": begin, "9": length, "35": msg_type, "34": number, "49": sender, "52": sent, "56": target,
+            }  # fmt: skip
+            return Message(text, header, body, fields, None)
     end = _trailer(text)
     if _SIGNED not in text:
-        header: dict[str, str] | None
-        if plain := _PLAIN_HEADER.match(text):
-            start, header = plain.end(), dict(zip(_PLAIN_TAGS, plain.groups(), strict=True))
-        else:
-            header_match = _HEADER.match(text)
-            start = header_match.end() if header_match else 0
-            header = _first_fields(text[:start])
+        header_match = _HEADER.match(text)
+        start = header_match.end() if header_match else 0
+        header = _first_fields(text[:start])
         body = text[start:end]
         # No field is a length and the header ended where it should: cutting at every SOH loses nothing.
         if (
@@ -132,12 +141,14 @@ def parse(text: str, data_of: Mapping[str, str] = DATA_OF) -> Message:
 def _first_fields(text: str) -> dict[str, str] | None:
     """First occurrence of every field of ``text`` cut at SOH, None when a piece has no ``=``."""
     pieces = text[:-1].split(SOH) if text else []
-    try:
-        fields = dict([piece.split("=", 1) for piece in pieces])
-        # A dict keeps the last of equal keys; the first is wanted, and repeats are rare.
-        return fields if len(fields) == len(pieces) else dict([piece.split("=", 1) for piece in pieces[::-1]])
-    except ValueError:
-        return None
+    fields: dict[str, str] = {}
+    for piece in pieces:
+        tag, equals, value = piece.partition("=")
+        if not equals:
+            return None
+        fields[tag] = value
+    # A dict keeps the last of equal keys; the first is wanted, and repeats are rare.
+    return fields if len(fields) == len(pieces) else dict([piece.split("=", 1) for piece in pieces[::-1]])
 
 
 def every_field(text: str, data_of: Mapping[str, str] = DATA_OF) -> list[Pair]:
@@ -198,7 +209,7 @@ def _trailer(text: str) -> int:
         raise WireError(f"not a FIX message: it starts with {text[:12]!r} instead of BeginString(8)")
     if len(text) > MAX_TEXT:
         raise WireError(f"a message of {len(text)} characters; at most {MAX_TEXT} are read")
-    before = text.rfind(f"{SOH}10=")
+    before = text.rfind("\x0110=")
     if before < 0 or text.find(SOH, before + 1) != len(text) - 1:
         raise WireError("not a whole FIX message: CheckSum(10) is not its last field")
     return before + 1

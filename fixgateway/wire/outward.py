@@ -23,6 +23,7 @@ from fixgateway.core.outputs import (
     SendReport,
     SendStatementAck,
 )
+from fixgateway.core.values import quick
 from fixgateway.errors import WireError
 from fixgateway.wire.message import DATA_OF, HEADER_TAGS, SOH, TRAILER_TAGS, Message, Pair, join
 from fixgateway.wire.routing import HeaderFields, to_broker, to_oms
@@ -58,6 +59,7 @@ _DATA_TAGS = frozenset(_LENGTH_OF)
 _ECHOED = ("1", "55", "48", "22", "40", "44")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Built:
     """A message ready for the FIX engine: MsgType, body text ending with SOH, header fields besides the usual."""
@@ -82,7 +84,7 @@ def build(
     Raises:
         WireError: a message is to be forwarded and ``source`` is None.
     """
-    if isinstance(output, ForwardToBroker | PassToOms):
+    if isinstance(output, (ForwardToBroker, PassToOms)):  # a union would be made anew each time
         if source is None:
             raise WireError(f"{type(output).__name__} needs the message it forwards")
         return _forwarded(output, source, on_behalf_of)

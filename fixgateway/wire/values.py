@@ -16,6 +16,7 @@ _UNCLEAN_BODY = re.compile("[\x00\x02-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
 _NOT_PLAIN = re.compile("[^ -~]")
 _NUMBER = re.compile(r"-?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})", re.ASCII)
+_NUMBER_LENGTH_MAX = 38
 _SECOND = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})-([0-9]{2}):([0-9]{2}):([0-9]{2})", re.ASCII)
 _FRACTION = re.compile(r"\.[0-9]{1,12}", re.ASCII)
 _DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})", re.ASCII)
@@ -36,6 +37,8 @@ def clean_text(text: str) -> str:
 
 def clean_body(text: str) -> str:
     """``text`` with what the FIX engine cannot carry as ``?``: NUL and bytes that are not UTF-8."""
+    if text.isascii() and "\x00" not in text:
+        return text  # nearly every one, and much quicker than the pattern
     return _UNSENDABLE.sub("?", text)
 
 
@@ -50,6 +53,11 @@ def lenient_decimal(text: str) -> Decimal | None:
     Leading and trailing zeros, a minus sign, ``23.`` and ``.5`` are numbers (FIX 4.4 vol. 1, float); an
     exponent, a plus sign, blanks, commas and ``NaN`` are not. Up to 18 digits on either side of the point.
     """
+    return _number(text) if len(text) <= _NUMBER_LENGTH_MAX else None
+
+
+@lru_cache(maxsize=4096)
+def _number(text: str) -> Decimal | None:
     return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
@@ -62,6 +70,8 @@ def utc_ns(text: str) -> int:
     rest = text[17:]
     if not start or not rest:
         return start
+    if len(rest) == 4 and rest[0] == "." and rest[1:].isdigit() and rest.isascii():
+        return start + int(rest[1:]) * 1_000_000  # nearly every one
     return start + int(rest[1:10].ljust(9, "0")) if _FRACTION.fullmatch(rest) else 0
 
 

@@ -99,6 +99,8 @@ class Version:
     """AS exists."""
     symbol_required: bool = False
     """55 is required by itself (not within a component that also takes 48/22)."""
+    alloc_rej_other: frozenset[str] = frozenset(("", "7"))
+    """AllocRejCodes(88) that may mean an AllocID used before: no version has a code of its own for that."""
     alloc_trans_of_type: Mapping[str, str] = field(default_factory=dict)
     """Without 626: AllocType → the AllocTransType(71) of a new allocation that means the same."""
 
@@ -137,6 +139,7 @@ FIX50SP2 = Version(
     ord_rej=_codes(18, "99"),
     cxl_rej=_codes(8, "18 99"),
     alloc_rej=_codes(28, "99"),
+    alloc_rej_other=frozenset(("", "7", "16", "99")),
     business=_codes(8, "18", rest="0"),
     statement=_STATEMENT_44,
 )

@@ -136,7 +136,9 @@ def test_check(tmp_path: Path, capsys: Captured) -> None:
     assert invoke(["check", "-c", shipped]) == 0
     assert "good" in capsys.readouterr().out
     assert invoke(["check", "-c", shipped, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"file": shipped, "good": True, "problems": []}
+    assert json.loads(capsys.readouterr().out) == {
+        "file": shipped, "good": True, "problems": [], "warnings": [],
+    }
 
     for name in ("policy.toml", "accounts.csv"):
         shutil.copy(ROOT / "config" / name, tmp_path)
@@ -247,7 +249,8 @@ def test_statement_add(gateway: MemoryGateway, capsys: Captured) -> None:
     assert "c0ffee" in out
     assert invoke(["statement", "add", EXAMPLE_CSV, "--trade-date", "2030-01-02", "--json"]) == 0
     assert output_json(capsys) == {
-        "registered": True, "statement_id": "S-1", "seed_commitment": "c0ffee", "seq": 5, "problems": [],
+        "registered": True, "already": False, "statement_id": "S-1", "seed_commitment": "c0ffee", "seq": 5,
+        "problems": [],
     }  # fmt: skip
     assert gateway.done == [("S-1", "2026-11-22", "cli", "ann"), ("S-1", "2030-01-02", "cli", "ann")]
     assert invoke(["statement", "add", EXAMPLE, "--trade-date", "today"]) == 0

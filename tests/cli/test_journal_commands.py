@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from fixgateway.cli.main import invoke
 from fixgateway.journal import checkpoints, keys
 from fixgateway.journal.codec import encode_json
 from fixgateway.journal.notary import Notary
-from fixgateway.journal.records import Kind
+from fixgateway.journal.records import Kind, pack_accepted
 from fixgateway.journal.segments import Writer
 
 ROOT = Path(__file__).parents[2]
@@ -158,6 +159,26 @@ def test_show(place: Path, capsys: Captured) -> None:
     ):
         assert invoke(["journal", "show", data, "--json", *arguments]) == 0
         assert [row["seq"] for row in json.loads(capsys.readouterr().out)] == expected, arguments
+
+
+def test_export(place: Path, capsys: Captured) -> None:
+    data, file = str(place / "var"), place / "journal.jsonl"
+    with Writer(place / "var" / "journal") as writer:
+        writer.append(Kind.ACCEPTED, "OMS1", 4_000, pack_accepted(2, 1, 0, "5eed" * 16))
+    assert invoke(["journal", "export", data]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["seq"] for row in rows] == [1, 2, 3, 4]
+    assert rows[1]["data"] == "8=FIX.4.4|35=D|11=O-1|"
+    assert "payload" not in rows[1]
+    assert invoke(["journal", "export", data, "-o", str(file), "--from", "2", "--to", "4", "--raw"]) == 0
+    text = file.read_text()
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [row["seq"] for row in rows] == [2, 3, 4]
+    assert base64.b64decode(rows[0]["payload"]) == b"8=FIX.4.4\x0135=D\x0111=O-1\x01"
+    assert "payload" not in rows[2]  # it holds a seed that nobody may know yet
+    assert "5eed" not in text
+    assert invoke(["journal", "export", data, "-o", str(place / "missing" / "x")]) == 2
+    assert "cannot write" in capsys.readouterr().err
 
 
 def test_rebuild(place: Path, capsys: Captured) -> None:

@@ -45,6 +45,26 @@ def test_a_filled_slice_does_not_complete_the_statement() -> None:
     assert allocation.avg_px == "10.6000"
 
 
+def test_statements_that_one_cut_off_closes_have_allocations_of_their_own() -> None:
+    world = World()
+    for name in ("S-1", "S-2", "S-3"):
+        world.submit(draft(name))
+        world.order(f"C-{name}", "20000", name)
+        world.fill("100", "10", f"C-{name}")
+    sent = [output.allocation for output in some(world.tick(TODAY, "19:00:00"), SendAllocation)]
+    assert [allocation.statement_id for allocation in sent] == ["S-1", "S-2", "S-3"]
+    first, second, third = [allocation.alloc_id for allocation in sent]
+    assert (second, third) == (f"{first}-2", f"{first}-3")
+    decision = int(first.split("-")[1])
+    assert one(world.refused_by_broker(decision, "j", "J"), ExceptionOpened).subject == first
+    state = world.engine.state
+    assert state is not None
+    for name in (first, second, third):
+        assert state.allocations[name].status == "sent", "which one was refused is not known"
+        assert one(world.ack(name), AllocationAcked).alloc_id == name
+    assert not state.waiting
+
+
 @pytest.mark.parametrize("kind", [ExecKind.CANCELLED, ExecKind.EXPIRED, ExecKind.DONE_FOR_DAY])
 def test_the_last_order_s_end_completes(kind: ExecKind) -> None:
     world = World()

@@ -361,3 +361,18 @@ def test_after_a_stop_nothing_is_in_doubt() -> None:
     world.submit()
     world.order("C1", "10")
     assert not world.give(Operator, actor="gateway", action="start", target="all", reason="")
+
+
+def test_a_broker_that_does_not_know_an_order_in_doubt_settles_nothing() -> None:
+    world = World()
+    world.submit()
+    world.order("C1", "50000")
+    world.give(Operator, actor="gateway", action="start", target="all", reason="crash")
+    state = world.engine.state
+    assert state is not None
+    (order,) = state.orders.values()
+    assert order.in_doubt
+    world.execution(ExecKind.STATUS, "C1", ord_status="8", order_id="NONE")
+    assert (order.in_doubt, order.answered, order.order_id, order.commitment()) == (True, False, "", 50000)
+    world.execution(ExecKind.STATUS, "C1", ord_status="0", order_id="B1")
+    assert (order.in_doubt, order.answered, order.order_id) == (False, True, "B1")

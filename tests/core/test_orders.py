@@ -263,3 +263,15 @@ def test_a_late_ack_does_not_reopen() -> None:
     assert some(world.execution(ExecKind.CANCELLED), StatementClosed)
     world.execution(ExecKind.NEW)
     assert order(world).status == "4"
+
+
+@pytest.mark.parametrize("end", [ExecKind.CANCELLED, ExecKind.EXPIRED, ExecKind.REJECTED])
+def test_a_late_replaced_does_not_reopen(end: ExecKind) -> None:
+    """A broker that says everything again after a reset of its numbers may say the replace after the end."""
+    world = world_with_order()
+    world.replace("C2", "C1", "12000")
+    world.execution(end, "C1", exec_id="B")
+    ended = order(world).status
+    world.execution(ExecKind.REPLACED, "C2", exec_id="A", orig_cl_ord_id="C1", order_qty=Decimal(12000))
+    assert (order(world).status, order(world).open, order(world).commitment()) == (ended, False, 0)
+    assert order(world).cl_ord_id == "C2"

@@ -26,7 +26,9 @@ from fixgateway.core.outputs import (
     StatementClosed,
     StatementRegistered,
 )
+from fixgateway.core.state import State
 from fixgateway.journal.codec import decode_outputs, encode_outputs
+from fixgateway.journal.state import Builder, lines_of
 
 ONE_SEED = os.environ.get("FIXGATEWAY_SEED")
 FAST, FULL = 400, 10_000
@@ -331,3 +333,27 @@ def test_the_same_inputs_give_the_same_outputs_and_survive_the_journal() -> None
             assert decode_outputs(encode_outputs(given.seq, outputs)) == (given.seq, outputs)
             again += outputs
         assert again == day.world.outputs
+
+
+def copied(state: State | None) -> State | None:
+    """A state written to bytes and read from them."""
+    builder = Builder()
+    for section, payload in lines_of(state):
+        builder.take(section, payload)
+    return builder.state()
+
+
+def test_a_state_read_from_its_snapshot_behaves_and_is_written_the_same() -> None:
+    for seed in seeds(60):
+        inputs = run_seed(seed).world.inputs
+        engine, other = Engine(), Engine()
+        until = random.Random(seed).randrange(len(inputs))
+        for given in inputs[:until]:
+            engine.apply(given)
+        written = list(lines_of(engine.state))
+        other.state = copied(engine.state)
+        assert other.state == engine.state
+        assert list(lines_of(other.state)) == written
+        for given in inputs[until:]:
+            assert other.apply(given) == engine.apply(given), f"seed {seed}, {until} inputs before the snapshot"
+        assert list(lines_of(other.state)) == list(lines_of(engine.state))

@@ -210,3 +210,16 @@ def test_without_a_gateway_the_command_says_how_to_start_one(make: Callable[...,
     assert done.returncode == 1
     assert "no gateway answers at" in done.stderr
     assert "fixgateway run -c" in done.stderr
+
+
+def test_the_same_file_again_says_that_it_is_registered_already(live: Live, tmp_path: Path) -> None:
+    path = tmp_path / "again.json"
+    path.write_text(json.dumps(statement_file("AGAIN", LINES)))
+    add = ("statement", "add", str(path), "-c", str(live.config))
+    first, second = live.cli(*add), live.cli(*add)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert first.stdout.startswith("registered AGAIN (journal record ")
+    assert second.stdout == f"already {first.stdout}", "the first record and its commitment"
+    assert json.loads(live.cli(*add, "--json").stdout)["already"] is True
+    answers = [live.http.post("/api/statements", json=statement_file(name, LINES)) for name in ("NEW1", "NEW1")]
+    assert [x.json()["already"] for x in answers] == [False, True]

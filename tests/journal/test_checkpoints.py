@@ -264,7 +264,7 @@ def test_the_writers_tree_is_that_of_what_is_durable(
     directory = tmp_path_factory.mktemp("tree")
     writer = Writer(directory, segment_bytes=segment_bytes)
     seals: list[Head] = []
-    writer.on_seal = seals.append
+    writer.on_seal.append(seals.append)
     heads = []
     for payloads, restart in batches:
         before = writer.head
@@ -277,7 +277,7 @@ def test_the_writers_tree_is_that_of_what_is_durable(
         if restart:
             writer.close()
             writer = Writer(directory, segment_bytes=segment_bytes, known=[Known(writer.head, "before")])
-            writer.on_seal = seals.append
+            writer.on_seal.append(seals.append)
             assert writer.head == heads[-1]
     writer.close()
     # Everything the writer ever said of its tree is what a reader finds, by the other code path.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixgateway.errors import RecordRemoved
 from fixgateway.journal.index import Sent, WireIndex
 
 
@@ -71,3 +72,23 @@ def test_bounds_hold_and_older_texts_come_from_the_journal(
     for number, sent in noted:
         assert index.sent("OMS1", number) == (sent if (number, sent) in kept else None)
     assert journal.asked == [sent.seq for _, sent in kept[:-texts_max]]
+
+
+def test_messages_whose_records_were_removed_are_forgotten() -> None:
+    def fetch(seq: int) -> Sent:
+        if seq < 30:
+            raise RecordRemoved(f"record {seq} was removed")
+        return Sent(1, 0, f"text {seq}", seq)
+
+    index = WireIndex(fetch, texts_max=2)
+    for number in (1, 2, 3, 4, 5):
+        index.note("OMS1", number, number, 0, f"text {number}", number * 10)
+    assert (index.text("OMS1", 2), index.decision("OMS1", 2)) == (None, None)  # removed while the gateway runs
+    assert index.text("OMS1", 3) == "text 30"
+    index.forget(40)
+    assert list(index.numbers("OMS1")) == [5]
+    index.note("OMS1", 6, 6, 0, "text 6", 60)
+    index.note("OMS1", 7, 7, 0, "text 7", 70)
+    assert [text for _, text in index.texts("OMS1")] == ["text 50", "text 6", "text 7"]
+    index.forget(100)
+    assert list(index.numbers("OMS1")) == []

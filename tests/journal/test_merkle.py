@@ -287,3 +287,27 @@ def test_a_pass_reads_no_further_than_it_must() -> None:
     source = iter(leaves(10))
     range_roots([(0, 2), (4, 5)], source)
     assert next(source) == leaves(10)[5]
+
+
+def test_a_tree_of_removed_leaves_is_enough_to_prove_those_behind_it() -> None:
+    size = 33
+    leaves = [leaf_hash(bytes([number])) for number in range(size)]
+
+    def tree(count: int) -> Frontier:
+        found = Frontier()
+        for leaf in leaves[:count]:
+            found.append(leaf)
+        return found
+
+    for cut in range(size):
+        before, kept = tree(cut), leaves[cut:]
+        for index in range(cut, size):
+            parts = inclusion_ranges(index, size)
+            roots = range_roots(parts, kept, before)
+            assert verify_inclusion(index, leaves[index], [roots[part] for part in parts], tree(size).head)
+        for first in range(max(cut, 1), size):
+            parts = consistency_ranges(first, size)
+            roots = range_roots(parts, kept, before)
+            assert verify_consistency(tree(first).head, tree(size).head, [roots[part] for part in parts])
+    with pytest.raises(ValueError, match="begin with leaf 8"):
+        range_roots(inclusion_ranges(3, size), leaves[8:], tree(8))

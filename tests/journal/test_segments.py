@@ -168,7 +168,7 @@ def test_what_is_pending_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with Writer(tmp_path) as writer:
         for _ in range(10):
             writer.append(Kind.SEEN, "", 1, b"x" * 300)
-        assert writer.synced_seq == 0  # written early, but not called durable
+        assert writer.synced_seq == 8  # made durable early
         assert len(list(read(tmp_path))) == 8
         assert writer.sync() == 10
 
@@ -176,27 +176,31 @@ def test_what_is_pending_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 # ---------------------------------------------------------------- torn tails
 
 
-def test_a_record_cut_anywhere_is_removed_and_reported(tmp_path: Path) -> None:
+def test_the_last_two_records_cut_anywhere_are_removed_and_reported(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     fill(whole, 4)
     (segment,) = list_segments(whole)
     data = segment.path.read_bytes()
-    start = data.index(b"payload-3") - 8 - 8 - 8 - 1 - 5
-    for cut in range(start + 1, len(data)):
+    starts = {number + 1: data.index(b"payload-%d" % number) - 8 - 8 - 8 - 1 - 5 for number in (2, 3)}
+    for cut in range(starts[3], len(data)):
+        sequence = max(number for number, start in starts.items() if start <= cut)
+        start, torn = starts[sequence], cut not in starts.values()
         directory = tmp_path / str(cut)
         directory.mkdir()
         (directory / segment.path.name).write_bytes(data[:cut])
         seen = verify(directory)
-        assert (seen.records, seen.torn_tail, seen.verified) == (3, True, False)
-        assert f"record 4 in {segment.path.name} at byte {start} " in seen.damage
+        assert (seen.records, seen.torn_tail, seen.verified) == (sequence - 1, torn, not torn)
+        assert not torn or f"record {sequence} in {segment.path.name} at byte {start} " in seen.damage
         with Writer(directory) as writer:
-            assert writer.torn is not None
-            assert (writer.torn.sequence, writer.torn.offset, writer.torn.length) == (4, start, cut - start)
-            assert (writer.next_seq, writer.synced_seq) == (4, 3)
+            assert (writer.next_seq, writer.synced_seq) == (sequence, sequence - 1)
+            found = writer.torn and (writer.torn.sequence, writer.torn.offset, writer.torn.length)
+            assert found == ((sequence, start, cut - start) if torn else None)
             writer.append(Kind.STOP, "", 9, b"again")
-        assert (directory / "00000000000000000004.torn").read_bytes() == data[start:cut]
+        kept = directory / f"{sequence:020d}.torn"
+        assert (kept.read_bytes() if torn else kept.exists()) == (data[start:cut] if torn else False)
         assert verify(directory).verified
-        assert [record.payload for record in read(directory)][2:] == [b"payload-2", b"again"]
+        payloads = [b"payload-%d" % number for number in range(sequence - 1)]
+        assert [record.payload for record in read(directory)] == [*payloads, b"again"]
 
 
 @pytest.mark.parametrize("zeros", [1, 7, 8, 16, 5000])
@@ -209,6 +213,24 @@ def test_zero_bytes_after_the_last_record_are_a_torn_tail(tmp_path: Path, zeros:
         assert writer.torn is not None
         assert (writer.torn.why, writer.next_seq) == ("only zero bytes", 3)
     assert verify(tmp_path).verified
+
+
+def test_a_batch_of_which_a_power_failure_left_the_beginning_and_zeros_is_a_torn_tail(tmp_path: Path) -> None:
+    """The file has the size of all six records; from any byte of the last three on there are only zeros."""
+    fill(tmp_path / "whole", 6)
+    (segment,) = list_segments(tmp_path / "whole")
+    data = segment.path.read_bytes()
+    third = data.index(b"payload-2") + len(b"payload-2")
+    for cut in range(third, len(data)):
+        directory = tmp_path / str(cut)
+        directory.mkdir()
+        (directory / segment.path.name).write_bytes(data[:cut].ljust(len(data), b"\0"))
+        whole = 3 + sum(data.index(b"payload-%d" % number) + 9 <= cut for number in (3, 4, 5))
+        seen = verify(directory)
+        assert (seen.records, bool(seen.torn_tail)) == (whole, True), (cut, seen.damage)
+        with Writer(directory) as writer:
+            assert writer.next_seq == whole + 1
+        assert verify(directory).verified
 
 
 def test_zero_bytes_longer_than_any_record_are_not_cut(tmp_path: Path) -> None:

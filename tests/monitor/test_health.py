@@ -36,6 +36,17 @@ def test_live_while_the_pump_runs() -> None:
     assert health.live(107 * NS_PER_SECOND) == (True, "live")
 
 
+def test_what_is_asked_for_is_looked_at_when_somebody_wants_to_know() -> None:
+    health, why = Health(), [""]
+    health.ask("journal sync", lambda: why[0])
+    assert health.ready() == (True, "ready")
+    why[0] = "a sync hangs"
+    assert health.ready() == (False, "not ready: a sync hangs")
+    assert health.conditions() == {"journal sync": (False, "a sync hangs")}
+    why[0] = ""
+    assert health.ready() == (True, "ready")
+
+
 def test_conditions_are_a_copy() -> None:
     health = Health(("journal",))
     health.conditions().clear()

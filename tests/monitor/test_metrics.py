@@ -78,6 +78,8 @@ def test_every_metric_takes_the_labels_of_the_catalogue() -> None:
     metrics.journal_records({"decision": 2})
     metrics.session_up("BRK1", True)
     metrics.unacked_orders("BRK1", 4)
+    metrics.orders_off(["full"])
+    metrics.journal_free(5)
     seen: dict[str, set[tuple[str, ...]]] = {}
     for family in text_string_to_metric_families(metrics.text().decode()):
         for sample in family.samples:

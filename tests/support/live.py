@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -255,6 +255,7 @@ class Live:
         self.brokers: dict[str, Peer] = {}
         self.omses: dict[str, Peer] = {}
         self.process: subprocess.Popen[bytes] | None = None
+        self.program = [sys.executable, "-m", "fixgateway.cli.main"]
         self.http = httpx.Client(base_url=f"http://{HOST}:{self.http_port}", trust_env=False, timeout=30)
         self.drop_folder = directory / "drop"
         if drop:
@@ -291,6 +292,8 @@ class Live:
             "listen": {"host": HOST, "port": self.fix_port},
             "http": {"host": HOST, "port": self.http_port},
             **self._tables,
+            # Not 64 MB of the disk for every test.
+            "journal": {"reserve_bytes": 1 << 16, "min_free_bytes": 0, **self._tables.get("journal", {})},
         }
         parts = [f"[{name}]\n{_toml(keys)}" for name, keys in head.items()]
         for name, keys in self._omses.items():
@@ -321,14 +324,14 @@ class Live:
         """Start ``fixgateway run`` without waiting for anything."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "fixgateway.cli.main", "run", "-c", str(self.config)],
+                [*self.program, "run", "-c", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
         return self.process
 
-    def start(self, *, ready: bool = True) -> Live:
+    def start(self, *, ready: bool = True) -> Self:
         """Start the process and wait until it is ready (or, without ``ready``, until its HTTP port answers)."""
         process = self.launch()
         path = "/readyz" if ready else "/healthz"
@@ -357,11 +360,17 @@ class Live:
         self.process.kill()
         self.process.wait()
 
-    def restart(self, *, ready: bool = True) -> Live:
+    def restart(self, *, ready: bool = True) -> Self:
         """Start again after stop or kill, and log the known OMS peers on again."""
         self.start(ready=ready)
         for peer in self.omses.values():
             peer.reconnect(15)
+        return self
+
+    def doctored(self, **what: Any) -> Self:
+        """From here on the process is started with something done to it (:mod:`doctored`), or as it is."""
+        script = [str(Path(__file__).with_name("doctored.py")), json.dumps(what)]
+        self.program = [sys.executable, *(script if what else ("-m", "fixgateway.cli.main"))]
         return self
 
     def tail(self, lines: int = 30) -> str:

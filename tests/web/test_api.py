@@ -128,6 +128,7 @@ def test_a_statement_is_registered_by_json_and_csv(http: httpx.Client, gateway: 
     assert answer.status_code == 201
     assert answer.json() == {
         "registered": True, "statement_id": "S-1", "problems": [], "seed_commitment": "ab", "seq": 7,
+        "already": False,
     }  # fmt: skip
     draft, door, actor = gateway.drafts["S-1"]
     assert (door, actor, draft.lines[0].quantity) == ("cli", "ann", "30")

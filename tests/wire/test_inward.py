@@ -250,7 +250,32 @@ def test_brokers_refusals(frame: Frame) -> None:
 ])  # fmt: skip
 def test_allocation_ack(frame: Frame, version: Version, code: str, status: str) -> None:
     found = broker(frame(f"70=AL-1|60=20261122-20:00:00|87={code}|88=7|58=why|", msg_type="P"), version)
-    assert found == inputs.AllocationAck(7, 99, "BRK1", 2, "AL-1", status, "7", "why")
+    assert found == inputs.AllocationAck(7, 99, "BRK1", 2, "AL-1", status, "7", "why", status == "rejected")
+
+
+@pytest.mark.parametrize(("version", "status", "code", "text", "maybe"), [
+    (FIX44, "1", "7", "no", True), (FIX44, "1", "", "no", True), (FIX44, "1", "0", "no such account", False),
+    (FIX44, "1", "11", "Duplicate AllocID", True), (FIX44, "0", "7", "duplicate", False),
+    (FIX42, "1", "7", "no", True), (FIX42, "1", "5", "no", False),
+    (FIX50SP2, "1", "16", "no", True), (FIX50SP2, "1", "99", "no", True), (FIX50SP2, "1", "12", "no", False),
+])  # fmt: skip
+def test_which_refusals_of_an_allocation_may_mean_a_duplicate(
+    frame: Frame, version: Version, status: str, code: str, text: str, maybe: bool
+) -> None:
+    found = broker(frame(f"70=AL-1|87={status}|88={code}|58={text}|", msg_type="P"), version)
+    assert isinstance(found, inputs.AllocationAck)
+    assert found.duplicate is maybe
+
+
+@pytest.mark.parametrize(("msg_type", "body", "maybe"), [
+    ("j", "45=2|372=J|380=0|58=no|", True), ("j", "45=2|372=J|380=3|58=no|", False),
+    ("j", "45=2|372=J|380=5|58=duplicate AllocID|", True), ("3", "45=2|372=J|373=0|58=no|", False),
+    ("3", "45=2|372=J|373=99|58=no|", True),
+])  # fmt: skip
+def test_which_rejects_may_mean_a_duplicate(frame: Frame, msg_type: str, body: str, maybe: bool) -> None:
+    found = broker(frame(body, msg_type=msg_type))
+    assert isinstance(found, inputs.MessageReject)
+    assert found.duplicate is maybe
 
 
 @pytest.mark.parametrize("msg_type", ["AS", "AK", "N", "Q"])
