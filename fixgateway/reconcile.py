@@ -166,7 +166,7 @@ class Reconciler:
         highest = self.memory.highest.get(name, 0)
         known = set(self.index.numbers(name))
         missing = any(not self._is_order(name, number) for number in known.difference(held.sound))
-        behind = numbers is None or numbers[0] <= sent
+        behind = numbers is None or numbers[0] < sent or (numbers[0] == sent and not self._cut_short(held))
         last = max(sent, (numbers[0] if numbers else 1) - 1)
         # When the machine failed, even a session nothing is known of may just have logged on for the first time.
         failed = self.ended == "failed"
@@ -189,6 +189,10 @@ class Reconciler:
         store.rebuild(self.directory, spec, texts, next_sender, next_target)
         if unsure or last > 0:
             self.log.warning("store.rebuilt", session=name, next_sender=next_sender, next_target=next_target)
+
+    def _cut_short(self, held: store.Held) -> bool:
+        """Whether a kill fell between the engine's writing a message and its writing the number after it."""
+        return self.ended == "killed" and held.numbers is not None and held.numbers[0] in held.sound
 
     def _texts(
         self, spec: SessionSpec, held: store.Held, known: set[int], *, orders: bool

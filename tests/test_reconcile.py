@@ -79,3 +79,13 @@ def test_a_reset_that_a_kill_kept_from_the_journal_is_found_without_a_number_in_
     assert numbers[1] == (1 if epochs else 2)
     assert memory.pending[4, 0].again, "it may have left, and the store that would tell is gone"
     assert (memory.epochs.get("OMS1", 0), memory.highest["OMS1"]) == (epochs, 0 if epochs else 7)
+
+
+@pytest.mark.parametrize(("failed", "next_sender"), [(False, 2), (True, 2 + SAFETY_GAP)])
+def test_a_kill_between_a_stored_message_and_its_number_skips_no_numbers(
+    tmp_path: Path, failed: bool, next_sender: int
+) -> None:
+    """The engine writes a message, then the number after it: an ordinary leftover of a kill, and all is known."""
+    store.rebuild(tmp_path, SPEC, [(1, logon(1, "15:00:00.000"))], 1, 1)
+    numbers = reconcile(tmp_path, failed=failed, memory=Memory(records=5, highest={"OMS1": 1}))
+    assert numbers == (next_sender, 1)

@@ -24,7 +24,7 @@ from fixgateway.sessions.host import SessionHost
 def doctor(what: dict[str, Any]) -> None:
     """Do it."""
     if boot_id := what.get("boot_id"):
-        gateway.boot_id = lambda: boot_id
+        vars(gateway)["boot_id"] = lambda: boot_id
     if version := what.get("version"):
         fixgateway.__version__ = version
     if fatal := what.get("die_before"):
@@ -40,4 +40,4 @@ def doctor(what: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     doctor(json.loads(sys.argv.pop(1)))
-    sys.exit(main())
+    main()
