@@ -100,7 +100,13 @@ def goes_on(live: Live, trade: Trade) -> None:
     Trade(live, 10).fill(10)
 
 
-@pytest.mark.parametrize("name", DAMAGES)
+QUICK = ("all missing", "header without body", "numbers cut", "body garbled")
+"""Damages of every run of the tests; the others are among the long proofs."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.full) for name in DAMAGES]
+)
 def test_after_any_damage_numbers_go_on_and_resends_are_the_same(make: Callable[..., Live], name: str) -> None:
     live = make().start()
     trade = day(live)
