@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import threading
 import time
@@ -293,7 +294,9 @@ class KillDay:
     def judge(self) -> list[str]:
         """What the tape says against the gateway; counts what there was."""
         doubtful = self._doubtful()
-        day = Day(list(self.tape.entries), OMSES, BROKERS)
+        log = self.live.log.read_text("utf-8", "replace")
+        lost = re.findall(r'"session": "(\w+)".*"event": "store.rebuilt"', log)
+        day = Day(list(self.tape.entries), OMSES, BROKERS, stores_lost=frozenset(lost))
         result = self.result
         result.orders = sum(1 for _ in day.oms_sent("D"))
         result.requests = sum(1 for _ in day.oms_sent("G", "F"))

@@ -20,7 +20,8 @@ class Day:
     """The tape by who said what.
 
     ``got`` and ``sent`` hold every message of a counterparty once, in the order of their numbers; ``frames`` what
-    it got as it came, copies included.
+    it got as it came, copies included. ``stores_lost`` are the counterparties of whose FIX store the gateway said
+    that a kill left it damaged.
     """
 
     entries: list[Entry]
@@ -29,6 +30,7 @@ class Day:
     got: dict[str, list[Heard]] = field(default_factory=dict)
     sent: dict[str, list[Heard]] = field(default_factory=dict)
     frames: dict[str, list[Fields]] = field(default_factory=dict)
+    stores_lost: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         copies = frames(self.entries)
@@ -104,10 +106,14 @@ def nothing_of_ours_is_refused(day: Day) -> Iterator[str]:
 
 
 def nothing_is_marked_resent(day: Day) -> Iterator[str]:
-    """After a kill the store says what was sent and the session settles it: the gateway adds no 97=Y."""
+    """After a kill the store says what was sent and the session settles it: the gateway adds no 97=Y.
+
+    A kill inside one of the engine's writes can leave a store that no longer says it. Then, and only for that
+    session, the gateway marks what may have left before.
+    """
     theirs = {h.fields.body for _, h in day.broker_sent("8") if h.fields.get(97) == "Y"}
     for peer, heard in ((peer, heard) for peer, all_heard in day.got.items() for heard in all_heard):
-        if heard.fields.get(97) == "Y" and heard.fields.body not in theirs:
+        if peer not in day.stores_lost and heard.fields.get(97) == "Y" and heard.fields.body not in theirs:
             yield f"{peer} got 97=Y: {heard.fields!r}"
 
 
