@@ -15,7 +15,6 @@ its name, and is never changed. A time stamp (:mod:`timestamps`) lies beside its
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from fixgateway.errors import JournalError, UsageError
 from fixgateway.journal import pruned
+from fixgateway.journal.durable import make_directory, write_file
 from fixgateway.journal.growth import Known
 from fixgateway.journal.merkle import HASH_BYTES, Head, leaf_hash
 from fixgateway.journal.notes import Note, NoteError, PublicKey, base64_text, bytes_of, parse_note
@@ -163,31 +163,11 @@ def _file_of(root: Path, checkpoint: Checkpoint) -> Path:
 
 def _keep(file: Path, data: bytes) -> bytes:
     """Write a file that shall never change, durably, its folders made; returns what it holds, if it was there."""
-    folder = file.parent
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in made:
-        _sync_directory(path.parent)
+    make_directory(file.parent)
     if file.exists():
         return file.read_bytes()
-    unnamed = file.with_suffix(".new")
-    unnamed.unlink(missing_ok=True)
-    fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
-    with os.fdopen(fd, "wb") as opened:
-        opened.write(data)
-        opened.flush()
-        os.fsync(fd)
-    unnamed.rename(file)
-    _sync_directory(folder)
+    write_file(file, data, _MODE)
     return data
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def stored(root: Path) -> Iterator[Path]:

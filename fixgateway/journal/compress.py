@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fixgateway.errors import JournalError
+from fixgateway.journal.durable import sync_directory
 from fixgateway.journal.scan import Segment, list_segments, locate, open_segment
 
 _MODE = 0o440
@@ -71,9 +72,9 @@ def _compress(segment: Segment) -> Compressed:
         os.fchmod(fd, _MODE)
         before, after = path.stat().st_size, os.fstat(fd).st_size
         unnamed.rename(goal)
-    _sync(path.parent)
+    sync_directory(path.parent)
     path.unlink()
-    _sync(path.parent)
+    sync_directory(path.parent)
     return Compressed(goal, before, after)
 
 
@@ -84,11 +85,3 @@ def _same(first: BinaryIO, second: gzip.GzipFile) -> bool:
             return False
         if not block:
             return True
-
-
-def _sync(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

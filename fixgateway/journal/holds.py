@@ -23,6 +23,7 @@ from typing import Literal
 import msgspec
 
 from fixgateway.errors import JournalError, UsageError
+from fixgateway.journal.durable import sync_directory, write_file
 
 DIRECTORY = "holds"
 """Where a data directory keeps them."""
@@ -186,17 +187,9 @@ def _write(
     number = len(acts) + 1
     made = _Act(FORMAT, number, act, name, reason, by, at.astimezone(UTC).isoformat(), *days, before)
     file = directory / _file_name(number)
-    unnamed = file.with_suffix(".new")
+    text = json.dumps(asdict(made), indent=2, ensure_ascii=False) + "\n"
     try:
-        unnamed.unlink(missing_ok=True)
-        fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
-        with os.fdopen(fd, "w", encoding="utf-8") as opened:
-            json.dump(asdict(made), opened, indent=2, ensure_ascii=False)
-            opened.write("\n")
-            opened.flush()
-            os.fsync(fd)
-        unnamed.rename(file)
-        sync_directory(directory)
+        write_file(file, text.encode(), _MODE)
     except OSError as error:
         raise JournalError(f"{file} cannot be written: {error}; no hold was set or released") from None
 
@@ -225,14 +218,5 @@ def only_one(data_dir: Path) -> Iterator[None]:
             ) from None
         sync_directory(data_dir)
         yield
-    finally:
-        os.close(fd)
-
-
-def sync_directory(path: Path) -> None:
-    """Make names that were added to or removed from a directory durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
     finally:
         os.close(fd)

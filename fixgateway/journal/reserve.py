@@ -11,43 +11,16 @@ import errno
 import os
 from pathlib import Path
 
+from fixgateway.journal.durable import SyncFailed, fsync, sync_directory
+
 NAME = "reserve"
 _MODE = 0o640
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class SyncFailed(OSError):
-    """A sync failed: what was written before it may be lost although it can be read. Never to be tried again."""
-
-
 def is_full(error: OSError) -> bool:
     """Whether a *write* failed for lack of space; only that may be tried again, once there is space."""
     return error.errno in _FULL and not isinstance(error, SyncFailed)
-
-
-def fdatasync(fd: int) -> None:
-    """``os.fdatasync``, failing with :class:`SyncFailed`."""
-    try:
-        os.fdatasync(fd)
-    except OSError as error:
-        raise SyncFailed(error.errno, error.strerror) from error
-
-
-def fsync(fd: int) -> None:
-    """``os.fsync``, failing with :class:`SyncFailed`."""
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        raise SyncFailed(error.errno, error.strerror) from error
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable. Raises :class:`SyncFailed`, or OSError when it cannot be opened."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def free_bytes(directory: Path) -> int:

@@ -11,7 +11,6 @@ forgetting to name a file.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -22,8 +21,9 @@ from fixgateway.journal import holds, pruned, snapshots
 from fixgateway.journal.checkpoints import DIRECTORY as CHECKPOINTS
 from fixgateway.journal.checkpoints import journal_id, latest
 from fixgateway.journal.codec import decode_json
+from fixgateway.journal.durable import sync_directory, write_file
 from fixgateway.journal.growth import beginning
-from fixgateway.journal.holds import Hold, sync_directory
+from fixgateway.journal.holds import Hold
 from fixgateway.journal.notes import PublicKey, base64_text
 from fixgateway.journal.pruned import Pruned, Removal
 from fixgateway.journal.records import Kind, decode
@@ -300,16 +300,8 @@ def _after(directory: Path, chosen: Sequence[_Sealed], by: str, now: datetime, y
 def _write(directory: Path, gone: Pruned) -> None:
     """Write ``pruned.json`` durably; from then on the journal begins behind it."""
     file = directory / pruned.FILE
-    unnamed = file.with_suffix(".new")
     try:
-        unnamed.unlink(missing_ok=True)
-        fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
-        with os.fdopen(fd, "wb") as opened:
-            opened.write(pruned.encode(gone))
-            opened.flush()
-            os.fsync(fd)
-        unnamed.rename(file)
-        sync_directory(directory)
+        write_file(file, pruned.encode(gone), _MODE)
     except OSError as error:
         raise JournalError(f"{file} cannot be written: {error}; nothing was removed") from None
 

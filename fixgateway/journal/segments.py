@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from fixgateway.errors import FixgatewayError, JournalError
+from fixgateway.journal.durable import fdatasync, fsync, make_directory
 from fixgateway.journal.growth import Comparison, Known, Start
 from fixgateway.journal.merkle import Frontier, Head
 from fixgateway.journal.records import BODY_BYTES_MIN, FRAME, Kind, day_of, encode
-from fixgateway.journal.reserve import Reserve, fdatasync, fsync, is_full
-from fixgateway.journal.reserve import sync_directory as _sync_directory
+from fixgateway.journal.reserve import Reserve, is_full
 from fixgateway.journal.scan import (
     HEADER_SIZE,
     KEPT,
@@ -134,10 +134,7 @@ class Writer:
     # ------------------------------------------------------------ opening
 
     def _open_directory(self) -> None:
-        made = [path for path in (self._directory, *self._directory.parents) if not path.exists()]
-        self._directory.mkdir(parents=True, exist_ok=True)
-        for path in made:
-            _sync_directory(path.parent)
+        make_directory(self._directory)
         self._directory_fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(self._directory_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

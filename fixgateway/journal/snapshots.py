@@ -30,6 +30,7 @@ from typing import BinaryIO
 import msgspec
 
 from fixgateway.errors import JournalError
+from fixgateway.journal.durable import sync_directory
 from fixgateway.journal.growth import Known, Start
 from fixgateway.journal.merkle import Frontier, Head
 from fixgateway.journal.notes import NoteError, PrivateKey, PublicKey, parse_note
@@ -158,7 +159,7 @@ def write(directory: Path, header: Header, lines: Iterable[Line], key: PrivateKe
     except BaseException:
         unnamed.unlink(missing_ok=True)
         raise
-    _sync_directory(directory)
+    sync_directory(directory)
     return path
 
 
@@ -197,14 +198,6 @@ def prune(directory: Path, keep: Path, unfit: Iterable[Path] = ()) -> None:
     for path in (*gone, *older[KEEP - 1 :]):
         if path != keep:
             path.unlink(missing_ok=True)
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 # ---------------------------------------------------------------- reading

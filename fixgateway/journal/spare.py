@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fixgateway.errors import JournalDamaged, JournalError, UsageError
-from fixgateway.journal.reserve import fsync, sync_directory
+from fixgateway.journal.durable import fsync, sync_directory
 from fixgateway.journal.scan import Mark, Segment, Walk, list_segments
 
 NOTE = "spare"

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from fixgateway.errors import FixgatewayError, JournalDamaged, JournalError, UsageError
 from fixgateway.journal import reserve, spare
+from fixgateway.journal.durable import SyncFailed
 from fixgateway.journal.reader import Finder, read, verify
 from fixgateway.journal.records import Kind
 from fixgateway.journal.reserve import Reserve
@@ -503,4 +504,4 @@ def test_a_note_that_cannot_be_read(tmp_path: Path) -> None:
 def test_errors_are_told_apart() -> None:
     assert reserve.is_full(OSError(errno.ENOSPC, ""))
     assert not reserve.is_full(OSError(errno.EIO, ""))
-    assert not reserve.is_full(reserve.SyncFailed(errno.ENOSPC, ""))
+    assert not reserve.is_full(SyncFailed(errno.ENOSPC, ""))
