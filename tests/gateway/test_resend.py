@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from live import Live, cancel, order, replace, statement, until
+from live import Live, cancel, order, replace, statement
+from resends import ask_again, first_sends
 from trading import Trade, fresh
 
 from fixgateway.sim.fields import Fields, Pair
-from fixgateway.sim.peer import Peer
 
 USER_GROUP: tuple[Pair, ...] = (
     (78, "2"),
@@ -108,26 +108,6 @@ def live(make_shared: Callable[..., Live]) -> Iterator[Live]:
     live.end_well()
 
 
-def app_messages(peer: Peer) -> dict[int, Fields]:
-    """First sends by number."""
-    return {m.seq: m for m in peer.inbox.wire if m.msg_type not in "012345A" and m.get(43) != "Y"}
-
-
-def ask_again(peer: Peer) -> dict[int, Fields]:
-    """Ask for everything from the first message; resent copies by number."""
-    mark = len(peer.inbox.wire)
-    last = peer.next_in - 1
-    peer.send("2", [(7, "1"), (16, "0")])
-
-    def covered() -> bool:
-        copies = [m for m in list(peer.inbox.wire)[mark:] if m.get(43) == "Y"]
-        ends = [int(m.get(36)) - 1 if m.msg_type == "4" else m.seq for m in copies]
-        return bool(ends) and max(ends) >= last
-
-    until(covered, f"everything up to {last} again")
-    return {m.seq: m for m in list(peer.inbox.wire)[mark:] if m.get(43) == "Y" and m.msg_type != "4"}
-
-
 def compare(first: dict[int, Fields], again: dict[int, Fields]) -> None:
     """Same numbers, same types, same bodies; 43 and 122 say that they are copies."""
     assert again.keys() == first.keys()
@@ -144,7 +124,7 @@ WANTED = {"OMS1": {"8", "9", "j", "P", "AS"}, "BRK1": {"D", "G", "F", "H", "J", 
 @pytest.mark.parametrize("name", ["OMS1", "BRK1"])
 def test_every_type_of_message_is_resent_byte_for_byte(live: Live, name: str) -> None:
     peer = live.oms() if name == "OMS1" else live.broker
-    first = app_messages(peer)
+    first = first_sends(peer)
     kinds = {m.msg_type for m in first.values()}
     assert kinds >= (WANTED[name] - {"Q"})
     again = ask_again(peer)
@@ -153,10 +133,10 @@ def test_every_type_of_message_is_resent_byte_for_byte(live: Live, name: str) ->
 
 
 def test_groups_with_user_tags_are_among_them(live: Live) -> None:
-    bodies = [m.body for m in app_messages(live.broker).values()]
+    bodies = [m.body for m in first_sends(live.broker).values()]
     assert any("79=CLIENT-A\x015751=lot 1\x0180=60\x019998=z\x0179=PROP" in body for body in bodies)
     assert any("5002=é€" in body for body in bodies)
-    told = [m.body for m in app_messages(live.oms()).values()]
+    told = [m.body for m in first_sends(live.oms()).values()]
     assert any("375=A\x017001=first\x01337=T1\x01375=B\x017001=second" in body for body in told)
 
 
@@ -170,7 +150,7 @@ def test_resends_after_a_restart_are_the_same(make: Callable[..., Live], how: st
     trade.oms.expect("AS")
     trade.oms.send("D", order(fresh("NO"), "NOPE", 1))
     trade.oms.expect("8", t150="8")
-    oms, broker = app_messages(trade.oms), app_messages(trade.broker)
+    oms, broker = first_sends(trade.oms), first_sends(trade.broker)
     if how == "stop":
         assert live.stop() == 0
     else:

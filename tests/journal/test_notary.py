@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from writing import WAIT_SECONDS, add, until
 
 from fixgateway.journal import anchors
 from fixgateway.journal.anchors import Courier, Endpoint
@@ -26,24 +27,9 @@ from fixgateway.journal.merkle import Head
 from fixgateway.journal.notary import Notary
 from fixgateway.journal.notes import new_private_key
 from fixgateway.journal.reader import verify
-from fixgateway.journal.records import Kind
 from fixgateway.journal.segments import Writer
 
 KEY = new_private_key("gateway.example/journal")
-WAIT_SECONDS = 20.0
-
-
-def until(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not what():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
-
-
-def add(writer: Writer, count: int = 1) -> None:
-    for _ in range(count):
-        writer.append(Kind.SEEN, "OMS1", 1, b"x" * 50)
-        writer.sync()
 
 
 class Inbox(BaseHTTPRequestHandler):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from tsa import Served, Tsa, needs_openssl, serve
+from writing import add, until
 
 from fixgateway.cli.main import app, invoke
 from fixgateway.config.settings import problems
@@ -19,12 +19,10 @@ from fixgateway.journal import anchors
 from fixgateway.journal.checkpoints import DIRECTORY, anchor_directory, origin_of, stamp_file, stored
 from fixgateway.journal.notary import Notary
 from fixgateway.journal.reader import verify
-from fixgateway.journal.records import Kind
 from fixgateway.journal.segments import Writer
 from fixgateway.journal.timestamps import StampError, Stamping, check, load_roots, request_for
 
 pytestmark = needs_openssl
-WAIT_SECONDS = 20.0
 NOTE = b"fixgateway/FIXGW/00\n3\nAAAA\n"
 
 
@@ -42,19 +40,6 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Tsa:
 def served(tsa: Tsa) -> Iterator[Served]:
     with serve(tsa) as found:
         yield found
-
-
-def until(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not what():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
-
-
-def add(writer: Writer, count: int = 1) -> None:
-    for _ in range(count):
-        writer.append(Kind.SEEN, "OMS1", 1, b"x" * 50)
-        writer.sync()
 
 
 def stamps(root: Path) -> list[Path]:

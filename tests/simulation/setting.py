@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from brokers import Broker
 from engine_end import EngineEnd, SimHost
 from line import Broken, End
+from live import POLICY as LIVE_POLICY
 from omses import Oms
 
 from fixgateway import clock, gateway, pump
@@ -20,34 +21,11 @@ from fixgateway import disk as watch
 from fixgateway.config import settings
 from fixgateway.config.settings import Settings
 from fixgateway.sessions.inbox import Inbox
+from fixgateway.sim.process import ACCOUNTS
 
 MILLISECOND, SECOND = 1_000_000, 1_000_000_000
 
-POLICY = """\
-policy_id = "PRO-RATA"
-version = "1"
-approved_by = "Chief Compliance Officer"
-effective_from = 2020-01-01
-method = "pro-rata"
-ties = "account"
-remainder = "largest-shortfall"
-lot = "1"
-min_quantity = "0"
-completion = "orders"
-price_decimals = 4
-
-[deadlines]
-timezone = "America/New_York"
-allocate = "19:00"
-affirm = "off"
-"""
-ACCOUNTS = """\
-account,name,class,fee,strategy,status
-CLIENT-A,Client A,client,standard,large-cap,active
-CLIENT-B,Client B,client,standard,large-cap,active
-CLIENT-C,Client C,client,standard,large-cap,active
-PROP,Proprietary Account,proprietary,performance,large-cap,active
-"""
+POLICY = LIVE_POLICY.replace('allocate = "off"', 'allocate = "19:00"')
 CONFIG = """\
 [gateway]
 comp_id = "FIXGW"

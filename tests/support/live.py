@@ -29,20 +29,14 @@ from fixgateway.journal.reader import read, verify
 from fixgateway.journal.records import Kind, Record, unpack_wire_out
 from fixgateway.sim.fields import Fields, Pair
 from fixgateway.sim.peer import Peer
+from fixgateway.sim.process import ACCOUNTS as WORKED_ACCOUNTS
 
 HOST = "127.0.0.1"
 START_SECONDS = 40.0
 STOP_SECONDS = 40.0
 SOH = "\x01"
 
-ACCOUNTS = """\
-account,name,class,fee,strategy,status
-CLIENT-A,Client A,client,standard,large-cap,active
-CLIENT-B,Client B,client,standard,large-cap,active
-CLIENT-C,Client C,client,standard,large-cap,active
-PROP,Proprietary Account,proprietary,performance,large-cap,active
-SHUT,Closed Account,client,standard,large-cap,closed
-"""
+ACCOUNTS = WORKED_ACCOUNTS + "SHUT,Closed Account,client,standard,large-cap,closed\n"
 
 POLICY = """\
 policy_id = "PRO-RATA"
