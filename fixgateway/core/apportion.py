@@ -61,6 +61,8 @@ def tie_rank(lines: Sequence[Line], ties: Ties, seed: str, statement_id: str) ->
             order = sorted(range(len(lines)), key=lambda i: (lines[i].quantity, lines[i].account))
         case Ties.LARGEST:
             order = sorted(range(len(lines)), key=lambda i: (-lines[i].quantity, lines[i].account))
+        case Ties.ROTATION:
+            order = sorted(range(len(lines)), key=lambda i: (lines[i].turn, lines[i].account))
         case Ties.SEEDED:
             key = bytes.fromhex(seed)
             order = sorted(range(len(lines)), key=lambda i: tie_key(key, statement_id, lines[i].account))

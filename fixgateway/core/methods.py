@@ -137,6 +137,8 @@ def _give_rest(
             order = sorted(quantity, key=lambda i: (quantity[i] * weight - fill * intents[i], rank[i]))
         case Remainder.SMALLEST_ACCOUNT:
             order = sorted(quantity, key=lambda i: (intents[i], rank[i]))
+        case Remainder.ROTATION:
+            order = sorted(quantity, key=lambda i: rank[i])
     for i in order:
         take = min(rest, intents[i] - quantity[i])
         if take > 0:

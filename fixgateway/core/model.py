@@ -34,9 +34,74 @@ class Side(StrEnum):
 
 
 class Method(StrEnum):
-    """How fills are divided among the lines of a statement."""
+    """How fills are divided among the lines of a statement; the rules of each stand in ``core/methods.py``."""
 
     PRO_RATA = "pro-rata"
+    ROTATION = "rotation"
+    RELEASE_ROTATION = "release-rotation"
+    PRICE_TIME = "price-time"
+    CLIENT_PRIORITY = "client-priority"
+    HIGH_LOW = "high-low"
+    MIN_DISPERSION = "min-dispersion"
+
+
+class Basis(StrEnum):
+    """What the lines of a statement say: quantities, or weights of its total that registration turns into them."""
+
+    QUANTITY = "quantity"
+    EQUAL = "equal"
+    PERCENT = "percent"
+    CASH = "cash"
+
+
+class Rounding(StrEnum):
+    """How whole lots come of exact shares.
+
+    ``CARRY_FORWARD`` and ``CUMULATIVE`` remember what earlier roundings gave an account; ``QUOTA`` is
+    house-monotone and the one interim booking needs.
+    """
+
+    LARGEST_REMAINDER = "largest-remainder"
+    CARRY_FORWARD = "carry-forward"
+    CUMULATIVE = "cumulative-rounding"
+    QUOTA = "quota"
+
+
+class PriceRounding(StrEnum):
+    """How an average price is written: halves away from zero, halves to even, or cut."""
+
+    HALF_UP = "half-up"
+    HALF_EVEN = "half-even"
+    DOWN = "down"
+
+
+class ResidualCash(StrEnum):
+    """Who bears the cents rounding leaves: eligible accounts by largest remainder, or the error account."""
+
+    ACCOUNTS = "accounts"
+    ERROR_ACCOUNT = "error-account"
+
+
+class Overfill(StrEnum):
+    """Where a fill above a statement's total goes; an exception is opened in any case."""
+
+    ERROR_ACCOUNT = "error-account"
+    UNALLOCATED = "unallocated"
+
+
+class Averaging(StrEnum):
+    """Which fills share one average price: a statement's, or all of the trade date in that security and side."""
+
+    STATEMENT = "statement"
+    DAY = "day"
+
+
+class Interim(StrEnum):
+    """Whether anything is booked before a statement is complete: never, on request, or at each day's cut-off."""
+
+    NEVER = "never"
+    ON_REQUEST = "on-request"
+    DAILY = "daily"
 
 
 class Ties(StrEnum):
@@ -46,6 +111,7 @@ class Ties(StrEnum):
     ACCOUNT = "account"
     SMALLEST = "smallest"
     LARGEST = "largest"
+    ROTATION = "rotation"
 
 
 class Remainder(StrEnum):
@@ -53,6 +119,7 @@ class Remainder(StrEnum):
 
     LARGEST_SHORTFALL = "largest-shortfall"
     SMALLEST_ACCOUNT = "smallest-account"
+    ROTATION = "rotation"
 
 
 class Completion(StrEnum):
@@ -109,11 +176,26 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class InstrumentTerms:
+    """Lot, minimum piece and rest rule of one symbol, where they differ from the policy's; None where not."""
+
+    symbol: str
+    lot: Decimal | None = None
+    min_quantity: Decimal | None = None
+    remainder: Remainder | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The allocation policy in force, as numbers and names; its text is hashed by ``text_sha256``.
 
     ``allowed`` lists, per term, the values a statement may ask for besides the policy's own.
-    ``allocate_at`` and ``affirm_at`` are local times ``HH:MM[:SS]`` in ``timezone`` or ``off``.
+    ``allocate_at`` and ``affirm_at`` are local times ``HH:MM[:SS]`` in ``timezone`` or ``off``; ``effective_at``
+    is one on the first day, ``effective_from``. ``min_value`` is money and becomes a quantity on each line at the
+    statement's reference price. ``instruments`` are terms of one symbol that differ from the policy's own;
+    ``tiers`` name account classes in the order client-priority serves them. ``sellable`` says that sells need a
+    holding; ``reregistrations`` is how often statements for one instrument and side may be cancelled and
+    registered again in a day before an alert.
     """
 
     policy_id: str
@@ -133,6 +215,21 @@ class Policy:
     affirm_at: str
     text_sha256: str
     allowed: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    effective_at: str = "00:00:00"
+    basis: Basis = Basis.QUANTITY
+    rounding: Rounding = Rounding.LARGEST_REMAINDER
+    min_value: Decimal = ZERO
+    price_rounding: PriceRounding = PriceRounding.HALF_UP
+    money_decimals: int = 2
+    residual_cash: ResidualCash = ResidualCash.ACCOUNTS
+    overfill: Overfill = Overfill.UNALLOCATED
+    error_account: str = ""
+    averaging: Averaging = Averaging.STATEMENT
+    interim: Interim = Interim.NEVER
+    tiers: tuple[tuple[str, ...], ...] = ()
+    sellable: bool = False
+    reregistrations: int = 3
+    instruments: tuple[InstrumentTerms, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +295,9 @@ class DraftLine:
     account: str
     quantity: str
     min_quantity: str = ""
+    weight: str = ""
+    limit: str = ""
+    received_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,15 +328,32 @@ class Draft:
     discretionary: str = ""
     rationale: str = ""
     defects: tuple[str, ...] = ()
+    basis: str = ""
+    reference_price: str = ""
+    justification: str = ""
+    new_issue: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One account's intended quantity."""
+    """One account's intended quantity, and what registration froze beside it (DESIGN §2 rule 5).
+
+    ``weight`` is what the statement said where its basis is not quantity (percent, money). ``limit`` and
+    ``received_ns`` (UTC nanoseconds) are read by price-time only. ``tier`` is the order client-priority serves in
+    (0 first), ``turn`` the account's place in the rotation, from 1. ``cap`` is the sellable holding, None when
+    nothing bounds the line but its quantity. ``residual`` says that the account may bear residual cash.
+    """
 
     account: str
     quantity: Decimal
     min_quantity: Decimal = ZERO
+    weight: Decimal = ZERO
+    limit: Decimal | None = None
+    received_ns: int = 0
+    tier: int = 0
+    turn: int = 0
+    cap: Decimal | None = None
+    residual: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,3 +395,8 @@ class Statement:
     registered_ns: int
     seed: str
     seed_commitment: str
+    basis: Basis = Basis.QUANTITY
+    rounding: Rounding = Rounding.LARGEST_REMAINDER
+    reference_price: Decimal = ZERO
+    justification: str = ""
+    new_issue: bool = False

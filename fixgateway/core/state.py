@@ -119,6 +119,11 @@ class State:
         return self.trade_date.strftime("%Y%m%d")
 
 
+def policy_of(state: State, statement: Statement) -> Policy:
+    """The policy version a statement was registered under; it keeps it whatever comes into force later."""
+    return state.policies.get((statement.policy_id, statement.policy_version), state.setup.policy)
+
+
 def decided_allocations(state: State, seq: int, broker: str) -> list[str]:
     """AllocIDs that input ``seq`` decided for a broker: a cut-off closes several statements at once."""
     first = state.decided.get((seq, broker))
