@@ -6,9 +6,16 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fixgateway.core.inputs import Operator, SubmitStatement
-from fixgateway.core.model import Draft, plain_text
-from fixgateway.core.outputs import StatementClosed, StatementRefused, StatementRegistered
+from fixgateway.core.inputs import Operator, PassTurn, SetHolding, SubmitStatement
+from fixgateway.core.model import Draft, exact_sum, plain_text
+from fixgateway.core.outputs import (
+    HoldingSet,
+    Output,
+    StatementAllocated,
+    StatementClosed,
+    StatementRefused,
+    StatementRegistered,
+)
 from fixgateway.errors import FixgatewayError, UsageError
 from fixgateway.pump import Pump
 from fixgateway.sessions.host import SessionHost
@@ -50,7 +57,7 @@ class Control:
         )
 
     def operate(self, actor: str, action: str, target: str, reason: str) -> OperateOutcome:
-        """``halt`` or ``resume`` orders, ``close`` or ``cancel`` a statement."""
+        """``halt`` or ``resume`` orders, ``close``, ``cancel`` or ``book`` a statement."""
         state = self._pump.memory.engine.state
         known = {"all", *state.omses, *state.brokers} if state else {"all"}
         if action in ("halt", "resume") and target not in known:
@@ -61,7 +68,31 @@ class Control:
                 return OperateOutcome(False, output.problems[0].text, given.seq)
             if isinstance(output, StatementClosed):
                 return OperateOutcome(True, f"statement {target} is {output.why}", given.seq)
+        booked = [output.filled for output in outputs if isinstance(output, StatementAllocated)]
+        if action == "book":
+            return OperateOutcome(True, f"booked {plain_text(exact_sum(booked))} of statement {target}", given.seq)
         return OperateOutcome(True, "", given.seq)
+
+    def pass_turn(self, actor: str, statement_id: str, account: str, reason: str) -> OperateOutcome:
+        """Pass over an account's turn in a release rotation; journaled with who and why."""
+        given, outputs = self._pump.ask(
+            lambda seq, ts_ns: PassTurn(seq, ts_ns, actor, statement_id, account, reason)
+        )
+        return _outcome(given.seq, outputs, f"turn of {account} in statement {statement_id} is passed")
+
+    def set_holding(self, actor: str, account: str, symbol: str, quantity: str, reason: str) -> OperateOutcome:
+        """Say what an account may sell of a symbol from now on; journaled with who and why."""
+        given, outputs = self._pump.ask(
+            lambda seq, ts_ns: SetHolding(seq, ts_ns, actor, account, symbol, quantity, reason)
+        )
+        cut = [name for output in outputs if isinstance(output, HoldingSet) for name in output.statements]
+        more = f"; changed in open statements {', '.join(cut)}" if cut else ""
+        return _outcome(given.seq, outputs, f"{account} may sell {quantity} {symbol}{more}")
+
+    def rotations(self) -> dict[str, list[str]]:
+        """The accounts of each policy in the order of their next turn."""
+        state = self._pump.memory.engine.state
+        return {policy_id: list(queue) for policy_id, queue in list(state.rotations.items())} if state else {}
 
     def sessions(self) -> Sequence[Row]:
         """One row for each configured session."""
@@ -123,3 +154,11 @@ class Control:
                 name: plain_text(state.statements[name].uncommitted) for name in list(state.active)[:100]
             },
         }
+
+
+def _outcome(seq: int, outputs: Sequence[Output], done: str) -> OperateOutcome:
+    """What became of a person's action that either happens or is refused."""
+    for output in outputs:
+        if isinstance(output, StatementRefused):
+            return OperateOutcome(False, output.problems[0].text, seq)
+    return OperateOutcome(True, done, seq)

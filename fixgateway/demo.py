@@ -22,7 +22,8 @@ from rich.text import Text
 
 from fixgateway.errors import CounterpartyError, FixgatewayError
 from fixgateway.journal.reader import Verification, verify
-from fixgateway.sim.broker import Broker, plain
+from fixgateway.sim.booker import plain
+from fixgateway.sim.broker import Broker
 from fixgateway.sim.fields import Fields
 from fixgateway.sim.names import MSG_NAMES, TAG_NAMES, VALUE_NAMES
 from fixgateway.sim.oms import Oms, SimStatement

@@ -59,6 +59,10 @@ class JournalDamaged(JournalError):
         super().__init__(message)
         self.sequence = sequence
 
+    def __reduce__(self) -> tuple[type[JournalDamaged], tuple[int, str]]:
+        """Errors cross from one process to another by pickle."""
+        return type(self), (self.sequence, str(self))
+
 
 class RecordRemoved(JournalError):
     """A record is asked for that was removed because its time was over; the message says by whom."""

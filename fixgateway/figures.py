@@ -69,4 +69,4 @@ class Figures:
 
 def unallocated(state: State) -> Decimal:
     """Filled under active statements and not yet allocated."""
-    return sum((state.statements[name].filled for name in state.active), ZERO)
+    return sum((state.statements[name].unbooked for name in state.active), ZERO)

@@ -20,18 +20,21 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import fixgateway
+from fixgateway.calendar_watch import CalendarWatch
 from fixgateway.clock import Clock, local
 from fixgateway.config import setup as core_setup
+from fixgateway.config.calendar import read as read_calendar
 from fixgateway.config.settings import Settings
 from fixgateway.config.settings import warnings as setting_warnings
 from fixgateway.control import Control
-from fixgateway.core.inputs import Configure, Operator, Tick
-from fixgateway.core.model import Setup
+from fixgateway.core.inputs import Configure, Operator, RenewCalendar, Tick
+from fixgateway.core.model import Calendar, Setup
 from fixgateway.disk import DiskWatch, Limits
 from fixgateway.drop import DropFolder
 from fixgateway.errors import FixgatewayError, JournalError, UsageError
@@ -231,6 +234,7 @@ class Gateway:
         self._translator = Translator(self._parties, self._index.decision, self.settings.limits.max_queue_seconds)
         before = time.monotonic()
         self._memory: Memory = recover(rest(base, self._source), base.reader)
+        self._refuse_changed_policy()
         self._clock = Clock(self._memory.last_ns)
         self._zone = ZoneInfo(self.setup.policy.timezone)
         self._spec = host_spec(self.settings, self._paths.store, self._paths.dictionaries)
@@ -251,6 +255,12 @@ class Gateway:
             pending=len(self._memory.pending),
             bugs=self._memory.bugs[:5],
         )
+
+    def _refuse_changed_policy(self) -> None:
+        """Before anything is written: a policy's text may not change under its version."""
+        state, policy = self._memory.engine.state, self.setup.policy
+        known = state.policies.get((policy.policy_id, policy.version)) if state else None
+        core_setup.refuse_changed_text(self.settings, policy, known)
 
     def _reconcile(self) -> None:
         """The FIX stores and the journal made to agree."""
@@ -371,10 +381,28 @@ class Gateway:
         for number in (signal.SIGTERM, signal.SIGINT):  # after quickfix was imported: it takes SIGINT
             signal.signal(number, lambda *_: self._asked_to_stop.set())
         self._host.start()
+        if self.setup.calendar is not None:
+            self._thread("calendar", lambda: self._calendar_watch().run(self._stop_threads))
         if self.settings.drop_directory:
             folder = DropFolder(self.settings.drop_directory, self.control.submit_statement, self._log)
             self._thread("drop-folder", lambda: folder.run(self._stop_threads))
         self._log.info("gateway.up", listen_port=self._host.listen_port, http_port=self._http.port)
+
+    def _calendar_watch(self) -> CalendarWatch:
+        """What keeps the market calendar of the policy up to date."""
+        policy = self.setup.policy
+
+        def known() -> Calendar | None:
+            state = self._memory.engine.state
+            return state.setup.calendar if state is not None else None
+
+        return CalendarWatch(
+            known=known,
+            look_up=lambda today: read_calendar(policy, today),
+            give=lambda found: self._pump.ask(lambda seq, ts_ns: RenewCalendar(seq, ts_ns, found)),
+            today=lambda: datetime.now(self._zone).date(),
+            log=self._log,
+        )
 
     def where(self) -> str:
         """One line for the person who started it."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from fixgateway.core.inputs import Configure
-from fixgateway.core.model import EXACT, ZERO, Policy
+from fixgateway.core.model import EXACT, ZERO, Policy, exact_sum
 from fixgateway.core.outputs import (
     Allocation,
     ForwardToBroker,
@@ -34,10 +34,15 @@ from fixgateway.core.outputs import (
 from fixgateway.journal.codec import decode_input, decode_outputs, encode_input, encode_outputs
 from fixgateway.journal.records import Kind, Record
 from fixgateway.recovery import Reader
-from fixgateway.replay import BUGS_MAX, decided_input, index_of, take_all, uncollected
+from fixgateway.replay import BUGS_MAX, decided_input, uncollected
+from fixgateway.replay_reading import index_of, take_all
 
-TERMS = ("method", "ties", "remainder", "lot", "min_quantity", "price_decimals", "allowed")
-"""What is taken of the other policy: how a fill is divided, and what a statement may ask for besides."""
+TERMS = (
+    "method", "basis", "rounding", "ties", "remainder", "lot", "min_quantity", "min_value", "instruments", "tiers",
+    "averaging", "price_decimals", "price_rounding", "money_decimals", "residual_cash", "error_account",
+    "overfill", "allowed",
+)  # fmt: skip
+"""What is taken of the other policy: how a fill is divided and priced, what a statement may ask for besides."""
 JUDGED_MAX = 10_000
 """Statements and orders judged otherwise that are named; the rest is counted."""
 
@@ -152,7 +157,7 @@ class _Rerun(Reader):
         self._now.take(self.memory.undecided.get(record.seq, ()))
 
     def _compare(self, record: Record) -> None:
-        seq = decided_input(record)
+        seq = decided_input(record.seq, record.payload)
         now = self.memory.undecided.pop(seq, ())
         was = now if encode_outputs(seq, now) == record.payload else decode_outputs(record.payload)[1]
         self._was.take(was)
@@ -194,41 +199,52 @@ def under(record: Record, policy: Policy) -> Record:
 
 @dataclass(slots=True)
 class Book:
-    """The latest division of every statement, and what each broker was told of it."""
+    """The latest division of every statement's bookings, and what each broker was told of them."""
 
-    divisions: dict[str, StatementAllocated] = field(default_factory=dict)
-    told: dict[str, dict[str, Allocation]] = field(default_factory=dict)
+    divisions: dict[str, dict[int, StatementAllocated]] = field(default_factory=dict)
+    told: dict[str, dict[tuple[str, int], Allocation]] = field(default_factory=dict)
 
     def take(self, outputs: Iterable[Output]) -> None:
         """What was decided on one input."""
         for output in outputs:
             if isinstance(output, StatementAllocated):
-                self.divisions[output.statement_id] = output
+                self.divisions.setdefault(output.statement_id, {})[output.number] = output
             elif isinstance(output, SendAllocation):
                 allocation = output.allocation
-                brokers = self.told.setdefault(allocation.statement_id, {})
+                told = self.told.setdefault(allocation.statement_id, {})
                 if allocation.trans_type == "2":
-                    brokers.pop(allocation.broker, None)
+                    told.pop((allocation.broker, allocation.booking), None)
                 else:
-                    brokers[allocation.broker] = allocation
+                    told[allocation.broker, allocation.booking] = allocation
 
     def quantities(self, statement_id: str) -> dict[tuple[str, str], Decimal]:
         """(broker, account) → quantity; broker "" is the whole, the parts follow when there are several."""
-        division = self.divisions.get(statement_id)
-        found = {("", line.account): line.quantity for line in division.lines} if division else {}
-        brokers = self.told.get(statement_id, {})
-        if len(brokers) > 1:
-            found |= {(name, x.account): x.quantity for name in brokers for x in brokers[name].shares}
+        found: dict[tuple[str, str], Decimal] = {}
+        for division in self.divisions.get(statement_id, {}).values():
+            for line in division.lines:
+                _add(found, ("", line.account), line.quantity)
+        told = self.told.get(statement_id, {})
+        if len({broker for broker, _ in told}) > 1:
+            for (broker, _), allocation in told.items():
+                for share in allocation.shares:
+                    _add(found, (broker, share.account), share.quantity)
         return found
 
     def prices(self, statement_id: str) -> dict[str, str]:
-        """Broker → the average price it was told."""
-        return {name: allocation.avg_px for name, allocation in self.told.get(statement_id, {}).items()}
+        """Broker (and booking) → the average price it was told."""
+        return {
+            f"{broker} booking {number}" if number else broker: allocation.avg_px
+            for (broker, number), allocation in self.told.get(statement_id, {}).items()
+        }
 
     def filled(self, statement_id: str) -> Decimal | None:
         """The quantity that was divided."""
-        division = self.divisions.get(statement_id)
-        return division.filled if division else None
+        divisions = self.divisions.get(statement_id)
+        return exact_sum(division.filled for division in divisions.values()) if divisions else None
+
+
+def _add(found: dict[tuple[str, str], Decimal], key: tuple[str, str], quantity: Decimal) -> None:
+    found[key] = EXACT.add(found.get(key, ZERO), quantity)
 
 
 def differences(then: Book, now: Book, refused: dict[str, str]) -> tuple[tuple[StatementDifference, ...], int]:

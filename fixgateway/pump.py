@@ -5,7 +5,8 @@ batch, and for each item writes its journal record, translates it, applies it to
 decision. Then one sync makes the whole batch durable, and only then are the batch's messages sent and its
 callers answered: nothing leaves that the journal does not hold (write ahead). What was sent comes back as an
 ``Outgoing`` item and is journaled with the next batch. A batch that nothing waits for (texts read or sent) is
-made durable with the next one, at the latest after ``SYNC_SECONDS``.
+made durable with the next one, at the latest after ``SYNC_SECONDS``. Behind a ``Barrier`` a FIX session's thread
+waits for its reset of numbers to be durable; it goes on before the batch's messages are sent.
 
 Failing. While the disk is full, slow or has failed new orders are off and the rest goes on (:mod:`.disk`). A
 journal that cannot be written at all ends the process at once: nothing is sent unjournaled, and what was not
@@ -64,7 +65,7 @@ from fixgateway.recovery import (
 )
 from fixgateway.sender import Line, Sender, Waiting
 from fixgateway.sessions.inbox import Inbox
-from fixgateway.sessions.items import Accepted, EngineRefused, Outgoing, Seen, SessionEvent
+from fixgateway.sessions.items import Accepted, Barrier, EngineRefused, Outgoing, Seen, SessionEvent
 from fixgateway.sessions.texts import msg_type
 from fixgateway.tidy import tidy, tidy_young
 from fixgateway.translate import REJECTS, Translator, destination, is_message
@@ -90,7 +91,7 @@ class Command:
     done: Future[tuple[Input, tuple[Output, ...]]] | None = None
 
 
-Item = Seen | Accepted | EngineRefused | Outgoing | SessionEvent | Command
+Item = Seen | Accepted | EngineRefused | Outgoing | SessionEvent | Barrier | Command
 
 
 class Pump:
@@ -150,6 +151,7 @@ class Pump:
         self._answers: list[tuple[Future[tuple[Input, tuple[Output, ...]]], Input, tuple[Output, ...]]] = []
         self._decided: list[tuple[Input, tuple[Output, ...]]] = []
         self._flush: list[str] = []
+        self._barriers: list[Barrier] = []
 
     # ------------------------------------------------------------ from other threads
 
@@ -287,7 +289,7 @@ class Pump:
         for item in items:
             _TAKE[type(item)](self, item)
         sync_seconds = 0.0
-        if self._sends or self._answers or self._cuts or self._flush:
+        if self._sends or self._answers or self._cuts or self._flush or self._barriers:
             sync_seconds = self._sync()
         elif not self._unsynced_since:
             self._unsynced_since = time.monotonic()
@@ -305,6 +307,9 @@ class Pump:
         self._writer.sync()
         after = time.monotonic()
         self._unsynced_since = 0.0
+        for barrier in self._barriers:
+            barrier.durable.set()
+        self._barriers.clear()
         self._synced(self._writer.synced_seq)
         if self._watch.end(after):
             self._watch.look(after)
@@ -391,9 +396,14 @@ class Pump:
         elif item.kind == "event" and self._watch.store_event(session, item.text, time.monotonic()):
             self._next_tick = 0.0
         write = self._log.error if item.kind == "fatal" else self._log.info
-        if item.kind in ("event", "up", "down"):  # the engine's chatter; up and down are decisions' lines
+        if item.text.startswith("alert: "):
+            write = self._log.warning
+        elif item.kind in ("event", "up", "down"):  # the engine's chatter; up and down are decisions' lines
             write = self._log.debug
         write(f"session.{item.kind}", session=session, text=item.text, journal_seq=item.seq)
+
+    def _take_barrier(self, item: Barrier) -> None:
+        self._barriers.append(item)
 
     def _begin_epoch(self, session: str) -> None:
         """The session's numbers began at 1 again: what may not have been received goes again, D and G never."""
@@ -476,5 +486,6 @@ _TAKE: Mapping[type, Callable[..., None]] = {
     EngineRefused: Pump._take_refused,
     Outgoing: Pump._take_outgoing,
     SessionEvent: Pump._take_event,
+    Barrier: Pump._take_barrier,
     Command: Pump._take_command,
 }

@@ -6,7 +6,8 @@ of both is right: a message the store has and the journal misses is adopted as s
 store misses is put back, and the next number is above both. What left last may be in neither when the store was
 lost, is older than the journal, or the machine failed; then :data:`SAFETY_GAP` numbers are skipped, so that none
 is used twice, and the counterparty that asks for them gets a gap fill. What was decided and not journaled as sent
-may have been sent then (:func:`.recovery.store_lost`).
+may have been sent then (:func:`.recovery.store_lost`). The message the engine was writing when it was killed is
+none of that: it sends only what it has stored.
 
 A store emptied by the counterparty's ResetSeqNumFlag(141)=Y a moment before a crash is of a newer epoch than the
 journal: its messages bear the journal's numbers and later times. Nothing of the old epoch may be put into it,
@@ -67,7 +68,7 @@ class Reconciler:
         """Make a session's store and the journal agree.
 
         Raises:
-            UsageError: the journal is older than the store; nothing was changed.
+            UsageError: the journal is older than the store; nothing was changed but that a torn end was cut off.
         """
         held = store.look(self.directory, spec)
         if not self.memory.records and held.numbers and max(held.numbers) > 1:
@@ -80,6 +81,7 @@ class Reconciler:
         if epoch == OLDER:
             held = store.Held(None, (), whole=False)
         else:
+            held = self._cut_unsent(spec, held)
             self._adopt(spec, held)
         self._prepare(spec, held, epoch, self.memory.sent.get(spec.name, 0))
 
@@ -118,6 +120,21 @@ class Reconciler:
         self.log.warning("store.newer_epoch", session=spec.name)
 
     # ------------------------------------------------------------ what left
+
+    def _cut_unsent(self, spec: SessionSpec, held: store.Held) -> store.Held:
+        """A kill in the middle of the engine's writing: the message it was writing has not left, and is cut off.
+
+        The engine writes the text, its entry, the number after it, and only then sends. A kill loses nothing that
+        was written, so a store that lacks only the end of that hides nothing that left.
+        """
+        if self.ended != "killed" or held.numbers is None or held.numbers[0] <= self.memory.sent.get(spec.name, 0):
+            return held
+        number = held.numbers[0]
+        if not (held.torn or (held.whole and held.sound[-1:] == (number,))):
+            return held
+        store.cut(self.directory, spec, number)
+        self.log.info("store.torn_end_cut", session=spec.name, msg_seq_num=number)
+        return store.look(self.directory, spec)
 
     def _adopt(self, spec: SessionSpec, held: store.Held) -> None:
         """Messages the store sent and the journal misses (a crash between the two) become wire-out records."""
@@ -166,7 +183,7 @@ class Reconciler:
         highest = self.memory.highest.get(name, 0)
         known = set(self.index.numbers(name))
         missing = any(not self._is_order(name, number) for number in known.difference(held.sound))
-        behind = numbers is None or numbers[0] < sent or (numbers[0] == sent and not self._cut_short(held))
+        behind = numbers is None or numbers[0] <= sent
         last = max(sent, (numbers[0] if numbers else 1) - 1)
         # When the machine failed, even a session nothing is known of may just have logged on for the first time.
         failed = self.ended == "failed"
@@ -189,10 +206,6 @@ class Reconciler:
         store.rebuild(self.directory, spec, texts, next_sender, next_target)
         if unsure or last > 0:
             self.log.warning("store.rebuilt", session=name, next_sender=next_sender, next_target=next_target)
-
-    def _cut_short(self, held: store.Held) -> bool:
-        """Whether a kill fell between the engine's writing a message and its writing the number after it."""
-        return self.ended == "killed" and held.numbers is not None and held.numbers[0] in held.sound
 
     def _texts(
         self, spec: SessionSpec, held: store.Held, known: set[int], *, orders: bool

@@ -40,6 +40,11 @@ from fixgateway.wire.versions import FIX44, Version, named
 MAX_SEEN = 200_000
 """Texts read but not accepted that are kept while reading on; the oldest is dropped first."""
 
+Make = Callable[..., tuple[Input | None, Message | None]]
+"""Makes an input of what a record holds, and the parsed message when it is one."""
+Text = tuple[str, str, int, int, int, int, str]
+"""An accepted text: what :meth:`Translator.accepted` is called with."""
+
 RECEIPTS = "receipts"
 """True in a ``start`` record: from here on receipts are kept account of."""
 RESET = "reset"
@@ -98,6 +103,11 @@ class Memory:
 def text_of(raw: bytes) -> str:
     """FIX text of journaled bytes, as the engine gave it."""
     return raw.decode("utf-8", "surrogateescape")
+
+
+def bug_text(seq: int, error: Exception) -> str:
+    """What is said of an input that could not be processed."""
+    return f"record {seq}: {type(error).__name__}: {error}"
 
 
 def sent_at(finder: Finder, seq: int) -> Sent:
@@ -191,17 +201,18 @@ class Reader:
             note_admin(self.memory, record.session, kind, text)
             return
         with_seed = (record.session, text, record.seq, record.ts_ns, seen_ns, ref.msg_seq_num, ref.seed)
-        self._apply(record.seq, lambda: self._translator.accepted(*with_seed))
+        self._take_text(kind, with_seed)
+
+    def _take_text(self, _kind: str, given: Text) -> None:
+        self._apply(given[2], self._translator.accepted, *given)
 
     def _on_refused(self, record: Record) -> None:
         ref = unpack_engine_refused(record.payload)
         text, _ = self._text(record, ref.seen_seq)
         if refused_before(self.memory, record.session, text):
             return
-        self._apply(
-            record.seq,
-            lambda: self._translator.refused(record.session, text, record.seq, record.ts_ns, ref.why),
-        )
+        as_it_came = (record.session, text, record.seq, record.ts_ns, ref.why)
+        self._apply(record.seq, self._translator.refused, *as_it_came)
 
     def _on_control(self, record: Record) -> None:
         given = decode_input(record.payload, record.seq, record.ts_ns)
@@ -210,15 +221,15 @@ class Reader:
         if isinstance(given, Configure):
             self.translate_with(journaled_parties(given.setup, self.told), given.setup.limits.max_queue_seconds)
 
-    def _apply(self, seq: int, make: Callable[[], tuple[Input | None, Message | None]]) -> None:
+    def _apply(self, seq: int, make: Make, *of: Any) -> None:
         """Drive the engine as the pump did; an input that failed then fails again and changes nothing more."""
         try:
-            given, source = make()
+            given, source = make(*of)
             if given is None:
                 return
             outputs = self.memory.engine.apply(given)
         except Exception as error:
-            self.memory.bugs.append(f"record {seq}: {type(error).__name__}: {error}")
+            self.memory.bugs.append(bug_text(seq, error))
             return
         if outputs:
             self.memory.undecided[seq] = outputs

@@ -1,10 +1,11 @@
 """Replay: every input of a journal decided again, every decision compared with the recorded one.
 
-Theory of operation. The records go through the same :class:`~fixgateway.recovery.Reader` as at a start, with
-the counterparties the journal itself names, so nothing but the journal is needed. What a ``decision`` record
-holds is compared with what the engine answered to that input just now: by bytes when this version wrote it, by
-values when another did (a newer version may write a field more). What the engine decides now depends on the
-inputs alone, so a difference does not hide or make others.
+Theory of operation. The records are read as at a start (:mod:`fixgateway.replay_reading`), with the counterparties
+the journal itself names, so nothing but the journal is needed. What a ``decision`` record holds is compared with
+what the engine answered to that input just now: by bytes when this version wrote it, by values when another did
+(a newer version may write a field more). What the engine decides now depends on the inputs alone, so a
+difference does not hide or make others. A large journal is read by a process of its own, while this one
+decides and compares (:mod:`fixgateway.replay_apart`).
 
 A crash can keep the last decision from the journal; it is decided at the next start. So an input without a
 decision at the very end is *undecided*, anywhere else it differs.
@@ -13,28 +14,28 @@ decision at the very end is *undecided*, anywhere else it differs.
 from __future__ import annotations
 
 import gc
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import fixgateway
 from fixgateway.core.apportion import seed_commitment
+from fixgateway.core.engine import Engine
+from fixgateway.core.inputs import Input
 from fixgateway.core.outputs import Output
 from fixgateway.errors import JournalError
 from fixgateway.journal.codec import decode_json, decode_outputs, encode_json, encode_outputs
-from fixgateway.journal.index import WireIndex
 from fixgateway.journal.reader import Finder, read
-from fixgateway.journal.records import Kind, Record, unpack_accepted, unpack_engine_refused
+from fixgateway.journal.records import Kind, unpack_accepted, unpack_engine_refused
 from fixgateway.journal.show import row
-from fixgateway.recovery import Reader, sent_at
+from fixgateway.recovery import bug_text
+from fixgateway.replay_apart import pays, tell_from_apart
+from fixgateway.replay_reading import tell
 
-PROGRESS_RECORDS = 10_000
-"""Records between two calls of ``progress``."""
 BUGS_MAX = 100
 """Messages the gateway could not process that are named; the rest is counted."""
 FIELDS_MAX = 200
@@ -45,7 +46,6 @@ NOTHING = "(nothing)"
 
 _BETWEEN = frozenset((Kind.DECISION, Kind.WIRE_OUT, Kind.START))
 """What may stand between an input and its decision: a crash and the start after it."""
-_BUG = re.compile(rb"bug: record ([0-9]{1,19}) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,38 +104,31 @@ class Replayed:
         return not self.differences
 
 
-def replay(directory: Path, progress: Callable[[int], None] | None = None) -> Replayed:
+def replay(
+    directory: Path, progress: Callable[[int], None] | None = None, *, apart: bool | None = None
+) -> Replayed:
     """Decide a journal's inputs again and compare.
 
     Args:
         directory: the journal or its data directory; a running gateway may write it.
         progress: called now and then with the number of records done.
+        apart: whether another process reads the journal; None: when that is quicker. The result is the same.
 
     Raises:
         UsageError: there is no journal.
         JournalDamaged, JournalError: a record cannot be read; names it.
+        FixgatewayError: the other process ended before it had read everything.
     """
     with uncollected():
-        return _replay(directory, progress)
+        return _replay(directory, progress, pays(directory) if apart is None else apart)
 
 
-def _replay(directory: Path, progress: Callable[[int], None] | None) -> Replayed:
+def _replay(directory: Path, progress: Callable[[int], None] | None, apart: bool) -> Replayed:
     """The engine's memory is gone when this returns, before the collector could look at it."""
-    comparison = _Comparison(directory)
-    take_all(comparison.take, directory, progress)
+    comparison = _Comparison(directory, progress)
+    read_to = tell_from_apart if apart else tell
+    read_to(directory, comparison)
     return comparison.result()
-
-
-def take_all(take: Callable[[Record], None], directory: Path, progress: Callable[[int], None] | None) -> None:
-    """Give the journal's records to ``take``, telling ``progress``."""
-    seq = 0
-    for record in read(directory):
-        take(record)
-        seq = record.seq
-        if progress and seq % PROGRESS_RECORDS == 0:
-            progress(seq)
-    if progress:
-        progress(seq)
 
 
 @contextmanager
@@ -150,17 +143,18 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def index_of(directory: Path) -> WireIndex:
-    """An empty index that fetches older messages from the journal."""
-    finder = Finder(directory)
-    return WireIndex(lambda seq: sent_at(finder, seq))
+def decided_input(seq: int, payload: bytes) -> int:
+    """The input that a ``decision`` record is for.
 
+    Args:
+        seq, payload: the record's.
 
-def decided_input(record: Record) -> int:
-    """The input a ``decision`` record is for. Raises JournalError when it does not say."""
-    head = record.payload[6 : record.payload.find(b",")]  # {"in":123,…
-    if not record.payload.startswith(b'{"in":') or not head.isdigit():
-        raise JournalError(f"record {record.seq} is no decision: it starts {record.payload[:60]!r}")
+    Raises:
+        JournalError: it does not say.
+    """
+    head = payload[6 : payload.find(b",")]  # {"in":123,…
+    if not payload.startswith(b'{"in":') or not head.isdigit():
+        raise JournalError(f"record {seq} is no decision: it starts {payload[:60]!r}")
     return int(head)
 
 
@@ -178,58 +172,64 @@ class _Found:
     failure: str
 
 
-class _Comparison(Reader):
-    """One pass over the journal: the reader decides, the decision records are compared."""
+class _Comparison:
+    """Listens to what the journal says: decides its inputs, compares its decisions."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(index_of(directory))
+    def __init__(self, directory: Path, progress: Callable[[int], None] | None) -> None:
         self._directory = directory
-        self._inputs = self._decisions = self._differences = self._failures = 0
+        self._progress = progress
+        self._engine = Engine()
+        self._undecided: dict[int, tuple[Output, ...]] = {}
+        self._records = self._inputs = self._decisions = self._differences = 0
         self._failed: dict[int, str] = {}
         self._bugs: dict[int, str] = {}
+        self._version = ""
         self._versions: dict[str, None] = {}
         self._first: _Found | None = None
 
-    def _note_start(self, record: Record) -> None:
+    def on_run(self, version: str) -> None:
         """The version that wrote what follows."""
-        self._on_start(record)
-        if self.version:
-            self._versions[self.version] = None
+        self._version = version
+        if version:
+            self._versions[version] = None
 
-    def _note_event(self, record: Record) -> None:
+    def on_bug(self, seq: int, text: str) -> None:
         """A message the gateway could not process when it came."""
-        self._on_event(record)
-        bug = _BUG.match(record.payload)
-        if bug:
-            self._bugs[int(bug[1])] = record.payload[5:].decode("utf-8", "replace")
+        self._bugs[seq] = text
 
-    def _note_input(self, record: Record) -> None:
-        """An input is decided, or cannot be."""
-        Reader.TAKE[record.kind](self, record)
-        self._inputs += 1
-        bugs = self.memory.bugs
-        if len(bugs) > self._failures:
-            self._failures = len(bugs)
-            self._failed[record.seq] = bugs[-1]
+    def on_input(self, seq: int, given: Input) -> None:
+        """An input is decided, or cannot be; one that failed then fails again and changes nothing more."""
+        try:
+            outputs = self._engine.apply(given)
+        except Exception as error:
+            self.on_failure(seq, bug_text(seq, error))
+            return
+        if outputs:
+            self._undecided[seq] = outputs
 
-    def _compare(self, record: Record) -> None:
+    def on_failure(self, seq: int, text: str) -> None:
+        """An input cannot be processed now."""
+        self._failed[seq] = text
+
+    def on_decision(self, seq: int, payload: bytes) -> None:
         """A decision record against what was decided just now."""
         self._decisions += 1
-        seq = decided_input(record)
-        now = self.memory.undecided.pop(seq, ())
-        if not _same(record, seq, now, by_value=self.version != fixgateway.__version__):
-            self._differs(_Found(seq, record.seq, record.payload, now, self._failed.get(seq, "")))
-        self._failed.pop(seq, None)
+        input_seq = decided_input(seq, payload)
+        now = self._undecided.pop(input_seq, ())
+        if not _same(payload, input_seq, now, by_value=self._version != fixgateway.__version__):
+            self._differs(_Found(input_seq, seq, payload, now, self._failed.get(input_seq, "")))
+        if self._failed:
+            self._failed.pop(input_seq, None)
 
-    TAKE: ClassVar[Mapping[int, Callable[[Any, Record], None]]] = {
-        **Reader.TAKE,
-        Kind.START: _note_start,
-        Kind.EVENT: _note_event,
-        Kind.CONTROL: _note_input,
-        Kind.ACCEPTED: _note_input,
-        Kind.ENGINE_REFUSED: _note_input,
-        Kind.DECISION: _compare,
-    }
+    def on_part(self, records: int) -> None:
+        """So many records are done."""
+        if self._progress:
+            self._progress(records)
+
+    def on_end(self, records: int, inputs: int) -> None:
+        """All records are done."""
+        self._records, self._inputs = records, inputs
+        self.on_part(records)
 
     def _differs(self, found: _Found) -> None:
         self._differences += 1
@@ -238,8 +238,7 @@ class _Comparison(Reader):
 
     def result(self) -> Replayed:
         """After the last record: what is left without a decision, and the sums."""
-        memory = self.memory
-        missing = {**dict.fromkeys(self._failed.keys() - self._bugs.keys(), ()), **memory.undecided}
+        missing = {**dict.fromkeys(self._failed.keys() - self._bugs.keys(), ()), **self._undecided}
         settled = self._last_settling(min(missing)) if missing else 0
         undecided = 0
         for seq, now in missing.items():
@@ -248,7 +247,7 @@ class _Comparison(Reader):
             else:
                 undecided += 1
         return Replayed(
-            records=memory.records,
+            records=self._records,
             inputs=self._inputs,
             decisions=self._decisions,
             differences=self._differences,
@@ -261,7 +260,7 @@ class _Comparison(Reader):
 
     def _last_settling(self, from_seq: int) -> int:
         """The last record that cannot stand between an input and its decision."""
-        taken = takewhile(lambda record: record.seq <= self.memory.records, read(self._directory, from_seq))
+        taken = takewhile(lambda record: record.seq <= self._records, read(self._directory, from_seq))
         return max((record.seq for record in taken if record.kind not in _BETWEEN), default=0)
 
     def _describe(self, found: _Found) -> Difference:
@@ -284,14 +283,14 @@ class _Comparison(Reader):
         )
 
 
-def _same(record: Record, seq: int, now: tuple[Output, ...], *, by_value: bool) -> bool:
-    """Whether a decision record says what is decided now."""
-    if encode_outputs(seq, now) == record.payload:
+def _same(payload: bytes, seq: int, now: tuple[Output, ...], *, by_value: bool) -> bool:
+    """Whether a decision record's payload says what is decided now."""
+    if encode_outputs(seq, now) == payload:
         return True
     if not by_value:
         return False
     try:
-        return decode_outputs(record.payload) == (seq, now)
+        return decode_outputs(payload) == (seq, now)
     except JournalError:
         return False  # a type or field this version does not have: shown as plain text
 

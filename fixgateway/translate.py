@@ -12,7 +12,15 @@ from operator import attrgetter
 from typing import TypeGuard
 
 from fixgateway.core import outputs
-from fixgateway.core.inputs import Input, NewOrder, ReplaceOrder, SubmitStatement, Unsupported
+from fixgateway.core.inputs import (
+    Confirmation,
+    Input,
+    NewOrder,
+    ReplaceOrder,
+    ReportedAllocation,
+    SubmitStatement,
+    Unsupported,
+)
 from fixgateway.core.outputs import Output
 from fixgateway.errors import WireError
 from fixgateway.wire import inward, outward
@@ -100,7 +108,7 @@ class Translator:
         number = first_number(message)
         if message.msg_type in REJECTS or (party.role == "broker" and message.msg_type != "8"):
             given: Input = inward.from_broker(message, party.version, session, seq, ts_ns, number, self._resolve)
-            return (None if isinstance(given, Unsupported) else given), message
+            return (None if isinstance(given, _UNANSWERED) else given), message
         if party.role == "broker":
             return inward.from_refused(message, party.version, session, seq, ts_ns, why), message
         given = inward.from_oms(message, party.version, party.match_keys, session, seq, ts_ns, number, "")
@@ -123,6 +131,9 @@ class Translator:
         return outward.build(output, party.version, ts_ns, source, on_behalf_of=on_behalf_of)
 
 
+_UNANSWERED = (Unsupported, ReportedAllocation, Confirmation)
+"""What of a broker's the engine has refused already; a second answer would contradict the first."""
+
 _DESTINATION: dict[type, Callable[..., str]] = {
     outputs.ForwardToBroker: attrgetter("broker"),
     outputs.PassToOms: attrgetter("oms"),
@@ -132,6 +143,9 @@ _DESTINATION: dict[type, Callable[..., str]] = {
     outputs.SendStatementAck: attrgetter("session"),
     outputs.SendAllocation: attrgetter("allocation.broker"),
     outputs.SendAllocationReport: attrgetter("session"),
+    outputs.SendReportAck: attrgetter("session"),
+    outputs.SendConfirmationAck: attrgetter("session"),
+    outputs.SendConfirmationRequest: attrgetter("session"),
     outputs.SendDontKnow: attrgetter("session"),
 }
 

@@ -8,7 +8,8 @@ from typing import Any
 from fixgateway.config.settings import Settings
 from fixgateway.config.tables import Broker, Oms
 from fixgateway.journal.timestamps import Stamping, load_roots
-from fixgateway.records import queries
+from fixgateway.records import explained, fairness, queries
+from fixgateway.records.affirmations import affirmations
 from fixgateway.sessions.settings import HostSpec, SessionSpec
 from fixgateway.translate import Counterparty
 from fixgateway.web.port import Queries
@@ -77,4 +78,11 @@ def bound_queries(database: Any) -> Queries:
         allocations=lambda: queries.allocations(database),
         allocation=lambda alloc_id: queries.allocation(database, alloc_id),
         trace=lambda wanted: queries.trace(database, wanted),
+        affirmations=lambda day: affirmations(database, day),
+        explain=lambda wanted: explained.explain(database, wanted),
+        audit=lambda statement_id, proposed, filled: explained.audit(database, statement_id, proposed, filled),
+        turns=lambda policy_id, limit: fairness.turns(database, policy_id=policy_id, limit=limit),
+        fairness=lambda account, symbol, first, last: fairness.fairness(
+            database, account=account, symbol=symbol, first=first, last=last
+        ),
     )

@@ -81,11 +81,95 @@ def test_a_reset_that_a_kill_kept_from_the_journal_is_found_without_a_number_in_
     assert (memory.epochs.get("OMS1", 0), memory.highest["OMS1"]) == (epochs, 0 if epochs else 7)
 
 
-@pytest.mark.parametrize(("failed", "next_sender"), [(False, 2), (True, 2 + SAFETY_GAP)])
-def test_a_kill_between_a_stored_message_and_its_number_skips_no_numbers(
+def waiting_refusal() -> Memory:
+    """Two messages sent, five records; a third is decided."""
+    memory = Memory(records=5, highest={"OMS1": 7}, sent={"OMS1": 2})
+    refusal = SendCancelReject("OMS1", "F1", "C1", "NONE", "8", "1", "1", "GW-701", "unknown", 0)
+    memory.pending[4, 0] = Pending("OMS1", 4, 0, refusal, None, 1)
+    return memory
+
+
+SENT = {number: logon(number, f"15:00:0{number}.000") for number in (1, 2)}
+WRITING = logon(3, "15:00:03.000")
+
+
+def leave(directory: Path, body: bytes, header: bytes, next_sender: int = 3) -> None:
+    """A store of the two messages sent, and behind them what the engine had written of the third."""
+    if not store.store_path(directory, SPEC, "body").exists():
+        store.rebuild(directory / "whole", SPEC, SENT.items(), 3, 8)
+    for suffix, more in (("body", body), ("header", header), ("session", b"")):
+        content = store.store_path(directory / "whole", SPEC, suffix).read_bytes()
+        store.store_path(directory, SPEC, suffix).write_bytes(content + more)
+    store.store_path(directory, SPEC, "seqnums").write_bytes(b"%020d : %020d" % (next_sender, 8))
+
+
+def test_what_a_kill_left_of_a_message_being_stored_was_not_sent(tmp_path: Path) -> None:
+    """The engine writes the text, its entry, the number after it, then sends: at every byte of the three."""
+    text = WRITING.encode()
+    entry = b"3,%d,%d " % (sum(map(len, SENT.values())), len(text))
+    written = [(text[:size], b"") for size in range(len(text) + 1)]
+    written += [(text, entry[:size]) for size in range(len(entry) + 1)]
+    for body, header in written:
+        leave(tmp_path, body, header)
+        memory = waiting_refusal()
+        words = f"{len(body)} bytes of the text, {len(header)} of the entry"
+        assert reconcile(tmp_path, failed=False, memory=memory, sent=SENT) == (3, 8), words
+        assert not memory.pending[4, 0].again, words
+        assert (4, 0) in memory.pending, f"{words}: taken for sent"
+        assert store.look(tmp_path, SPEC) == store.Held((3, 8), (1, 2), whole=True), words
+        assert dict(store.sent_texts(tmp_path, SPEC)) == SENT, words
+
+
+OTHER = logon(7, "15:00:03.000").encode()
+DAMAGE = {
+    "a message that is not the next one": (OTHER, b""),
+    "the beginning of one that is not": (OTHER[:70], b""),
+    "bytes of no message": (b"x" * 20, b""),
+    "an entry without its text": (b"", b"3,16"),
+    "an entry of another number": (WRITING.encode(), b"4,16"),
+    "an entry of half a text": (WRITING.encode()[:50], b"3,16"),
+    "garbage behind the entries": (b"", b"?"),
+    "zeros behind the texts": (bytes(30), b""),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_other_damage_at_the_end_may_hide_what_left(tmp_path: Path, what: str) -> None:
+    leave(tmp_path, *DAMAGE[what])
+    memory = waiting_refusal()
+    assert reconcile(tmp_path, failed=False, memory=memory, sent=SENT) == (3, 8)
+    assert memory.pending[4, 0].again
+    assert store.look(tmp_path, SPEC) == store.Held((3, 8), (1, 2), whole=True)
+
+
+def test_a_store_that_lost_an_entry_may_hide_what_left(tmp_path: Path) -> None:
+    """The number after it was written, so the message may have gone; the journal does not know it."""
+    leave(tmp_path, WRITING.encode(), b"", next_sender=4)
+    memory = waiting_refusal()
+    assert reconcile(tmp_path, failed=False, memory=memory, sent=SENT) == (4, 8)
+    assert memory.pending[4, 0].again
+
+
+@pytest.mark.parametrize("size", [20, 70])
+def test_the_beginning_of_a_message_above_a_gap_counts_when_it_shows_its_number(tmp_path: Path, size: int) -> None:
+    """A machine failed, the numbers went on 1,000 higher, and a kill hit the first message written after that."""
+    leave(tmp_path, logon(1003, "15:00:03.000").encode()[:size], b"", next_sender=1003)
+    memory = waiting_refusal()
+    assert reconcile(tmp_path, failed=False, memory=memory, sent=SENT) == (1003, 8)
+    assert memory.pending[4, 0].again == (size < 64)
+
+
+def test_after_the_machine_failed_a_torn_end_is_no_proof(tmp_path: Path) -> None:
+    """What was written later may be on the disk and what was written before not."""
+    leave(tmp_path, WRITING.encode()[:40], b"")
+    assert reconcile(tmp_path, failed=True, memory=waiting_refusal(), sent=SENT) == (3 + SAFETY_GAP, 8)
+
+
+@pytest.mark.parametrize(("failed", "next_sender"), [(False, 1), (True, 2 + SAFETY_GAP)])
+def test_a_stored_message_without_the_number_after_it_did_not_leave(
     tmp_path: Path, failed: bool, next_sender: int
 ) -> None:
-    """The engine writes a message, then the number after it: an ordinary leftover of a kill, and all is known."""
+    """After a kill; when the machine failed, the number may have been lost behind it."""
     store.rebuild(tmp_path, SPEC, [(1, logon(1, "15:00:00.000"))], 1, 1)
     numbers = reconcile(tmp_path, failed=failed, memory=Memory(records=5, highest={"OMS1": 1}))
     assert numbers == (next_sender, 1)

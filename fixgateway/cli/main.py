@@ -26,6 +26,12 @@ COMMANDS = {
     "preview": ("fixgateway.cli.preview:preview", "Split a statement file for any fill; no gateway needed."),
     "trace": ("fixgateway.cli.trace:trace", "One timeline for an order, statement or allocation."),
     "explain": ("fixgateway.cli.explain:explain", "How every account's share of an allocation came about."),
+    "audit": ("fixgateway.cli.audit:audit", "What is wrong with a proposed allocation."),
+    "affirmations": (
+        "fixgateway.cli.affirmations:affirmations", "What of a trade date is allocated, confirmed and affirmed."),
+    "rotation": ("fixgateway.cli.rotation:rotation", "The order of turns of each policy, and every turn."),
+    "fairness": ("fixgateway.cli.rotation:fairness", "How far remainders are from even, by account and symbol."),
+    "holding": ("fixgateway.cli.rotation:holding", "Set what an account may sell."),
     "journal": ("fixgateway.cli.journal:journal", "Verify, show and prove a gateway's journal."),
     "keys": ("fixgateway.cli.keys:keys", "Make the key that signs the journal's checkpoints."),
     "replay": ("fixgateway.cli.replay:replay", "Decide everything in a journal again and compare."),

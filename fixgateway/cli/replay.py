@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,6 +104,7 @@ def _document(policy_file: str, policy: Policy, found: Comparison) -> dict[str, 
     from fixgateway.other_policy import TERMS
 
     terms = {name: _text(getattr(policy, name)) for name in TERMS}
+    terms["allowed"] = {term: list(values) for term, values in policy.allowed}
     return {
         "policy": {"file": policy_file, "policy_id": policy.policy_id, "version": policy.version, "terms": terms},
         "records": found.records,
@@ -173,16 +174,19 @@ def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]], cou
 
 
 def _text(value: Any) -> Any:
-    """Numbers as plain text, the allowed terms as a table, words as they are."""
+    """Numbers as plain text, tuples as lists, tables of their own as tables, words as they are."""
     from fixgateway.core.model import plain_text
 
     match value:
         case Decimal():
             return plain_text(value)
         case tuple():
-            return {term: list(values) for term, values in value}
+            return [_text(item) for item in value]
         case None | int():
             return value
+    if is_dataclass(value):
+        named = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {name: _text(own) for name, own in named.items() if own is not None}
     return str(value)
 
 

@@ -1,4 +1,4 @@
-"""``fixgateway statement add|list|show|preview|cancel|close``."""
+"""``fixgateway statement add|list|show|preview|cancel|close|book|pass``."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ _SHOWN = {
     "orders": ("cl_ord_id", "verdict", "status", "quantity", "cum_qty", "avg_px", "broker"),
     "allocations": ("alloc_id", "broker", "quantity", "avg_px", "status"),
 }
-_NUMBERS = ("total", "quantity", "min_quantity", "cum_qty", "avg_px", "line")
+_SHOWN_IF = {"lines": ("turn", "cap")}
+"""Shown where a line has one."""
+_NUMBERS = ("turn", "cap", "total", "quantity", "min_quantity", "cum_qty", "avg_px", "line")
 
 
 @click.group()
 def statement() -> None:
-    """Register, list, show, preview, cancel and close allocation statements."""
+    """Register, list, show, preview, cancel, close and book allocation statements."""
 
 
 statement.add_command(preview)
@@ -110,7 +112,8 @@ def show(statement_id: str, url: str | None, config: str | None, as_json: bool) 
     print_fields(row)
     for part, columns in _SHOWN.items():
         if row.get(part):
-            print_table(columns, row[part], title=part, numbers=_NUMBERS)
+            more = [name for name in _SHOWN_IF.get(part, ()) if any(line.get(name) for line in row[part])]
+            print_table((*columns, *more), row[part], title=part, numbers=_NUMBERS)
     return 0
 
 
@@ -134,6 +137,37 @@ def cancel(statement_id: str, reason: str, url: str | None, config: str | None, 
 def close(statement_id: str, reason: str, url: str | None, config: str | None, actor: str, as_json: bool) -> int:
     """Close a statement: no further orders; what is filled is allocated."""
     return _end("close", "closed", statement_id, reason, Client(url, config), actor, as_json)
+
+
+@statement.command()
+@click.argument("statement_id")
+@click.option("--reason", required=True, help="Why.")
+@gateway_options
+@actor_option
+@json_option
+def book(statement_id: str, reason: str, url: str | None, config: str | None, actor: str, as_json: bool) -> int:
+    """Book what is filled so far (interim booking); the statement stays open."""
+    return _end("book", "booked", statement_id, reason, Client(url, config), actor, as_json)
+
+
+@statement.command("pass")
+@click.argument("statement_id")
+@click.argument("account")
+@click.option("--reason", required=True, help="Why.")
+@gateway_options
+@actor_option
+@json_option
+def pass_(
+    statement_id: str, account: str, reason: str, url: str | None, config: str | None, actor: str, as_json: bool
+) -> int:
+    """Pass over ACCOUNT's turn in a release rotation: the next one's orders may leave; it keeps its place."""
+    body = {"actor": actor, "reason": reason, "account": account}
+    answer = Client(url, config).post(f"/api/statements/{quote(statement_id)}/pass", body)
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(f"{answer['text']} (journal record {answer['seq']})")
+    return 0
 
 
 def _end(action: str, done: str, statement_id: str, reason: str, client: Client, actor: str, as_json: bool) -> int:

@@ -11,13 +11,16 @@ from pathlib import Path
 from fixgateway.config.problems import Problem, nearest, read_text, refuse, shown
 from fixgateway.core.model import Account, plain_decimal
 
-MAX_ACCOUNTS = 100_000
+MAX_ACCOUNTS = 200_000
 """Most accounts one file may hold; a longer file is refused."""
 MAX_FILE_BYTES = 64_000_000
 _MAX_FIELD_CHARS = 200
 
 REQUIRED = ("account", "name", "class", "fee", "strategy", "status")
-OPTIONAL = ("fee_rate", "owner", "aggregation_permitted", "agreement_ref", "disclosed_on", "new_issue_restricted")
+OPTIONAL = (
+    "fee_rate", "owner", "aggregation_permitted", "agreement_ref", "disclosed_on", "new_issue_restricted",
+    "represented_on",
+)  # fmt: skip
 COLUMNS = REQUIRED + OPTIONAL
 """Columns in any order; the optional ones may be left out."""
 
@@ -29,6 +32,7 @@ _WORDS = {
     "new_issue_restricted": ("", "yes", "no", "true", "false"),
 }
 _FILLED = ("account", "name")
+_DAYS = ("disclosed_on", "represented_on")
 
 
 def load(path: Path | str) -> tuple[Account, ...]:
@@ -125,7 +129,7 @@ def _row_problems(file: str, line: int, row: dict[str, str]) -> Iterator[Problem
             yield Problem(file, where, f"{shown(value)} is not accepted", f"write one of: {words}")
         elif name == "fee_rate" and value and plain_decimal(value) is None:
             yield Problem(file, where, f"{shown(value)} is no plain number", 'write a number such as "0.20"')
-        elif name == "disclosed_on" and value and not _is_date(value):
+        elif name in _DAYS and value and not _is_date(value):
             yield Problem(file, where, f"{shown(value)} is no date", "write YYYY-MM-DD")
 
 
@@ -152,4 +156,5 @@ def _account(row: dict[str, str]) -> Account:
         agreement_ref=row.get("agreement_ref", ""),
         disclosed_on=row.get("disclosed_on", ""),
         new_issue_restricted=(row.get("new_issue_restricted") or "no") in yes,
+        represented_on=row.get("represented_on", ""),
     )

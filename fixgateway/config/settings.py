@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from fixgateway.config import charges
 from fixgateway.config.keys import Table
 from fixgateway.config.problems import (
     MAX_TOML_BYTES,
@@ -74,6 +75,11 @@ class Settings(Table):
     def accounts_file(self) -> Path:
         """The account file."""
         return self._beside(self.policy.accounts)
+
+    @property
+    def holdings_file(self) -> Path | None:
+        """What accounts may sell, None when nothing says so."""
+        return self._beside(self.policy.holdings) if self.policy.holdings else None
 
     @property
     def drop_directory(self) -> Path | None:
@@ -175,6 +181,9 @@ def _cross_checks(file: str, raw: dict[str, Any], lists: dict[str, list[Session 
     for session in (*lists["oms"], *lists["broker"]):
         if session:
             found += _schedule_checks(file, "oms" if isinstance(session, Oms) else "broker", session)
+        if isinstance(session, Broker):
+            found += _charge_checks(file, session)
+            found += _confirmation_checks(file, session)
     for oms in lists["oms"]:
         if isinstance(oms, Oms):
             found += _oms_checks(file, oms, brokers if complete else None)
@@ -220,6 +229,20 @@ def _schedule_checks(file: str, kind: str, session: Session) -> Iterator[Problem
         yield Problem(file, f"{where}.end_time", "equals start_time", "leave both out for round the clock")
 
 
+def _charge_checks(file: str, broker: Broker) -> Iterator[Problem]:
+    """What a broker charges, and whether its allocations can say it."""
+    where = f"broker[{broker.comp_id}]"
+    charged = (broker.commission, broker.commission_type, broker.fees)
+    yield from charges.checks(file, where, broker.begin_string, *charged)
+
+
+def _confirmation_checks(file: str, broker: Broker) -> Iterator[Problem]:
+    """Confirmations exist from FIX 4.4 on."""
+    if broker.confirmations and broker.begin_string == "FIX.4.2":
+        key, text = f"broker[{broker.comp_id}].confirmations", "Confirmation (AK) does not exist in FIX.4.2"
+        yield Problem(file, key, text, "write confirmations = false")
+
+
 def _oms_checks(file: str, oms: Oms, brokers: set[str] | None) -> Iterator[Problem]:
     """One OMS's keys together; ``brokers`` is None when some broker could not be read."""
     where = f"oms[{oms.comp_id}]"
@@ -247,8 +270,12 @@ def _place_checks(settings: Settings) -> list[Problem]:
         found.append(
             Problem(file, "http.port", f"{settings.http.port} is listen.port too", "give http a port of its own")
         )
-    for key, path in (("policy.file", settings.policy_file), ("policy.accounts", settings.accounts_file)):
-        if not path.is_file():
+    for key, path in (
+        ("policy.file", settings.policy_file),
+        ("policy.accounts", settings.accounts_file),
+        ("policy.holdings", settings.holdings_file),
+    ):
+        if path is not None and not path.is_file():
             found.append(Problem(file, key, f"{path} does not exist", "create it or correct the path"))
     if settings.data_dir.exists() and not settings.data_dir.is_dir():
         found.append(

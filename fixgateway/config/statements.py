@@ -9,7 +9,8 @@ writes as a float is not always what it means.
 
 CSV: one row a line, columns in any order, the statement's columns repeated on every row (empty or equal to
 the first row's). ``cl_ord_ids`` and ``brokers`` hold several values separated by ``;``. ``min_quantity`` is
-the statement's when all rows agree, else each line's own.
+the statement's when all rows agree, else each line's own. Where lines say weights the column ``quantity`` may be
+left out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,15 @@ MAX_LIST_ITEMS = 1000
 
 TEXT_FIELDS = (
     "statement_id", "trade_date", "symbol", "side", "total", "security_id", "id_source", "method", "lot",
-    "min_quantity", "ties", "oms", "recommended_by", "placed_by", "discretionary", "rationale",
+    "min_quantity", "ties", "oms", "recommended_by", "placed_by", "discretionary", "rationale", "basis",
+    "reference_price", "justification", "new_issue",
 )  # fmt: skip
 LIST_FIELDS = ("cl_ord_ids", "brokers")
-LINE_FIELDS = ("account", "quantity", "min_quantity")
+LINE_FIELDS = ("account", "quantity", "min_quantity", "weight", "limit", "received_at")
+"""In the order of :class:`DraftLine`, behind its row."""
 STATEMENT_FIELDS = (*TEXT_FIELDS, *LIST_FIELDS, "seed")
-_NOT_YET = {"limit": "price/time", "received_at": "price/time"}
+_FREE_TEXT = ("rationale", "justification")
+_YES_NO_FIELDS = ("discretionary", "new_issue")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _SEED = re.compile(r"(?:[0-9a-fA-F]{2}){1,64}")
 
@@ -177,11 +181,9 @@ def _line(row: int, item: object, name: str) -> DraftLine:
     return DraftLine(row, *(_text(item.get(field), field, where) for field in LINE_FIELDS))
 
 
-def _check_names(obj: Mapping[Any, object], known: tuple[str, ...], where: str) -> None:
+def _check_names(obj: Mapping[Any, object], known: Collection[str], where: str) -> None:
     """Refuse fields nobody reads: a misspelt one would silently not count."""
     for key in obj:
-        if key in _NOT_YET:
-            raise StatementFileError(f"{where}: {key}: read by method {_NOT_YET[key]} only (leave it out)")
         if key not in known:
             near = nearest(str(key), known)
             remedy = f"did you mean {near}?" if near else f"known: {', '.join(known)}"
@@ -192,7 +194,7 @@ def _text(value: object, field: str, where: str) -> str:
     """A member's text; null counts as absent."""
     if value is None:
         return ""
-    if isinstance(value, bool) and field == "discretionary":
+    if isinstance(value, bool) and field in _YES_NO_FIELDS:
         return "yes" if value else "no"
     if isinstance(value, _FloatText | float):
         raise StatementFileError(f'{where}: {field}: {shown(str(value))} is a float (write it as text, "{value}")')
@@ -207,7 +209,7 @@ def _clean(value: str, field: str, where: str) -> str:
     """Text of bounded length without control characters (they could forge FIX fields)."""
     if len(value) > MAX_FIELD_CHARS:
         raise StatementFileError(f"{where}: {field}: longer than {MAX_FIELD_CHARS} characters (shorten it)")
-    if _CONTROL.search(value) or (field != "rationale" and ("\n" in value or "\t" in value)):
+    if _CONTROL.search(value) or (field not in _FREE_TEXT and ("\n" in value or "\t" in value)):
         raise StatementFileError(f"{where}: {field}: control characters in {shown(value)} (remove them)")
     return value
 
@@ -230,8 +232,7 @@ def _from_csv(text: str, name: str) -> Source:
     first = rows[0][1]
     for line, row in rows:
         for field in header:
-            repeated = field not in ("account", "quantity", "min_quantity")
-            if repeated and row[field] not in ("", first[field]):
+            if field not in LINE_FIELDS and row[field] not in ("", first[field]):
                 raise StatementFileError(
                     f"{name}: line {line}, {field}: {shown(row[field])} differs from {shown(first[field])} on"
                     f" line {rows[0][0]} (one file holds one statement)"
@@ -240,10 +241,8 @@ def _from_csv(text: str, name: str) -> Source:
     shared = minimums.pop() if len(minimums) == 1 else ""
     texts = {field: first.get(field, "") for field in (*TEXT_FIELDS, "seed")} | {"min_quantity": shared}
     lists = {field: _split(first.get(field, ""), field, name) for field in LIST_FIELDS}
-    lines = (
-        DraftLine(line, row["account"], row["quantity"], "" if shared else row.get("min_quantity", ""))
-        for line, row in rows
-    )
+    own = {"min_quantity": ""} if shared else {}
+    lines = (DraftLine(line, *((row | own).get(field, "") for field in LINE_FIELDS)) for line, row in rows)
     return _source(texts, lists, lines, name)
 
 
@@ -276,13 +275,14 @@ def _csv_rows(text: str, name: str) -> tuple[list[str], list[tuple[int, dict[str
 
 
 def _check_header(header: list[str], name: str) -> None:
-    """Known columns, each once, with account and quantity among them."""
-    known = (*STATEMENT_FIELDS, "account", "quantity")
+    """Known columns, each once, with account among them and quantity unless lines say weights."""
+    known = dict.fromkeys((*STATEMENT_FIELDS, *LINE_FIELDS))
     _check_names(dict.fromkeys(header), known, f"{name}: line 1")
     for field in header:
         if header.count(field) > 1:
             raise StatementFileError(f"{name}: line 1, {field}: column stands twice (remove one)")
-    for field in ("account", "quantity"):
+    weighed = "weight" in header or "basis" in header
+    for field in ("account",) if weighed else ("account", "quantity"):
         if field not in header:
             raise StatementFileError(f"{name}: line 1, {field}: column is missing (add it)")
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from fixgateway.config.charges import AMOUNT, FEES, Amount, Fee
 from fixgateway.config.keys import REQUIRED, Key, Table, TimeZone, Words, keys_of, setting
 
 COMP_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -214,10 +215,15 @@ class Journal(Table):
 
 
 class PolicyFiles(Table):
-    """The allocation policy and the accounts."""
+    """The allocation policy, the accounts and what they hold."""
 
     file: str = setting("policy.toml", "the allocation policy; relative to this file", "a file name", min_length=1)
     accounts: str = setting("accounts.csv", "the account file; relative to this file", "a file name", min_length=1)
+    holdings: str = setting(
+        "",
+        'what accounts may sell (account, symbol, quantity, as_of), read with the accounts; "" for none',
+        "a file name",
+    )
 
 
 class Drop(Table):
@@ -363,7 +369,47 @@ class Broker(Session):
         ge=1,
         le=86_400,
     )
+    final_timeout_seconds: int = setting(
+        1800,
+        "an allocation the broker received (87=3) and did not decide is alerted after this (GW-870); 0: never",
+        f"{_SECONDS} from 0 to 86400",
+        ge=0,
+        le=86_400,
+    )
+    confirmations: bool = setting(
+        False,
+        "the broker confirms every account (AK); each is compared and affirmed (AU). false: an AK is refused",
+        "true or false",
+    )
+    price_tolerance: Amount = setting(
+        "0", "how far a price in the broker's AS or AK may be from ours", 'a number in quotes such as "0.0001"'
+    )
+    money_tolerance: Amount = setting(
+        "0.01", "how far an amount in the broker's AS or AK may be from ours", 'a number in quotes such as "0.05"'
+    )
     dont_know: bool = setting(False, "answer fills of unknown orders with DontKnowTrade (Q)", "true or false")
+    commission: Amount | None = setting(
+        None, "Commission(12) of a block; with one (or fees) allocations of alloc_type 1 say net money", AMOUNT
+    )
+    commission_type: Literal["1", "2", "3"] | None = setting(
+        None,
+        "CommType(13): what commission is of; 1 a unit, 2 part of the gross (0.05 is 5 %), 3 the block",
+        '"1", "2" or "3"; required with commission',
+    )
+    fees: Annotated[tuple[Fee, ...], Field(strict=False)] = setting(
+        (), "fees of a block, NoMiscFees(136)", f"a list of tables: {FEES}"
+    )
+    fills_from_cum: bool = setting(
+        False,
+        "enter a fill that only CumQty(14) and AvgPx(6) show, when the order is over or a status says so (GW-864)",
+        "true or false",
+    )
+    replace_accepted: bool = setting(
+        True,
+        "the broker takes a replacement (71=1) or cancel (71=2) of an allocation it has accepted; false: it stands, "
+        "what comes later gets a new one, and what cannot be made right so is an exception (GW-841, GW-842)",
+        "true or false",
+    )
 
 
 TABLES: dict[str, type[Table]] = {

@@ -13,11 +13,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from fixgateway.core.model import Line, Ties
 
 
-def largest_remainder(units: int, weights: Sequence[int], caps: Sequence[int], rank: Sequence[int]) -> list[int]:
+def largest_remainder(
+    units: int, weights: Sequence[int], caps: Sequence[int], rank: Sequence[int], by_weight: bool = True
+) -> list[int]:
     """Divide ``units`` by ``weights`` without giving anyone more than their cap.
 
     Args:
@@ -25,6 +28,8 @@ def largest_remainder(units: int, weights: Sequence[int], caps: Sequence[int], r
         weights: non-negative integers, one for each receiver, with a positive sum.
         caps: most units each may receive.
         rank: position of each receiver in the tie order (lower comes first); a permutation of 0..n-1.
+        by_weight: where caps cut off so much that one unit more for everybody does not absorb it, the rest is
+            spread by weight; False: one unit each again and again, as the first edition of the rules did.
 
     Returns:
         The units of each receiver; their sum is ``units``.
@@ -37,14 +42,69 @@ def largest_remainder(units: int, weights: Sequence[int], caps: Sequence[int], r
         raise ValueError(f"{units} units cannot be divided by weights {total} under caps {sum(caps)}")
     given = [min(units * weight // total, cap) for weight, cap in zip(weights, caps, strict=True)]
     left = units - sum(given)
-    while left:
-        # One pass almost always suffices; a cap that binds leaves units for another.
-        open_ = [i for i, cap in enumerate(caps) if given[i] < cap]
-        open_.sort(key=lambda i: (given[i] * total - units * weights[i], rank[i]))
-        for i in open_[:left]:
-            given[i] += 1
+    open_ = [i for i, cap in enumerate(caps) if given[i] < cap]
+    while left > len(open_) > 0 and not by_weight:
+        rounds = min(left // len(open_), min(caps[i] - given[i] for i in open_))
+        for i in open_:
+            given[i] += rounds
+        left -= rounds * len(open_)
+        open_ = [i for i in open_ if given[i] < caps[i]]
+    if left > len(open_):
+        level = water_level(units, weights, caps)
+        given = [
+            cap if full else min(level.units * weight // level.weight, cap)
+            for weight, cap, full in zip(weights, caps, level.full, strict=True)
+        ]
         left = units - sum(given)
+        open_ = [i for i, full in enumerate(level.full) if not full and given[i] < caps[i]]
+        units, total = level.units, level.weight
+    open_.sort(key=lambda i: (given[i] * total - units * weights[i], rank[i]))
+    for i in open_[:left]:
+        given[i] += 1
+    left -= min(left, len(open_))
+    for i in sorted(range(len(caps)), key=lambda i: rank[i]) if left else ():  # only weights of 0 have room now
+        more = min(left, caps[i] - given[i])
+        given[i] += more
+        left -= more
     return given
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Exact shares under caps: who is ``full`` takes the cap, the others, of sum ``weight``, share ``units``."""
+
+    units: int
+    weight: int
+    full: list[bool]
+
+
+def water_level(units: int, weights: Sequence[int], caps: Sequence[int]) -> Level:
+    """Where the shares stand when nobody takes more than their cap and all others take alike, by weight.
+
+    Water poured into vessels as wide as the weights and as high as cap / weight: the lowest are full first. Needs
+    ``units`` ≤ Σ caps of positive weights; then at least one is left open, unless every weight is zero.
+    """
+    full = [False] * len(weights)
+    weight = sum(weights)
+    positive = [i for i, w in enumerate(weights) if w]
+    keys = ratio_keys([caps[i] for i in positive], [weights[i] for i in positive])
+    for _, i in sorted(zip(keys, positive, strict=True)):
+        if units * weights[i] < caps[i] * weight or weight == weights[i]:
+            break
+        full[i] = True
+        units -= caps[i]
+        weight -= weights[i]
+    return Level(units, weight, full)
+
+
+def ratio_keys(numerators: Sequence[int], denominators: Sequence[int]) -> list[int]:
+    """Integers in the order of the ratios: equal for equal ratios, different for different ones.
+
+    Two different fractions with denominators up to d are at least 1/d² apart, so their multiples of d² differ in
+    the whole part.
+    """
+    multiple = max(denominators, default=1) ** 2
+    return [n * multiple // d for n, d in zip(numerators, denominators, strict=True)]
 
 
 def tie_rank(lines: Sequence[Line], ties: Ties, seed: str, statement_id: str) -> list[int]:

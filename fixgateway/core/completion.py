@@ -5,235 +5,161 @@ The unit of allocation is the statement, never an order and never a fill (DESIGN
 when no order under it is open and its quantity is used up or the last order ended cancelled, expired or
 done for the day; else at the cut-off or when a named person closes it. Then:
 
-1. the total fill over all its orders is divided once (:mod:`methods`);
+1. the total fill over all its orders is divided once (:mod:`targets`, :mod:`methods`);
 2. with several brokers that division becomes a matrix whose rows add up to the accounts' shares and whose
-   columns add up to each broker's fills;
-3. each broker gets one AllocationInstruction for its own column, at its own average price.
+   columns add up to each broker's fills (:mod:`columns`, :mod:`matrix`);
+3. each broker gets one AllocationInstruction for its own column, at its own average price (:mod:`instructions`).
 
-A bust, correction or late fill afterwards runs the same three steps again; a broker whose column changed
-gets a replacement (71=1) or, when nothing is left, a cancel (71=2).
+A bust, correction or late fill afterwards runs the same three steps again (:mod:`whole`); a broker whose column
+changed gets a replacement (71=1) or, when nothing is left, a cancel (71=2).
+
+When every share is below its minimum the statement is not complete yet: people are told at once (GW-840), and it
+waits for more fills until the cut-off or a named person closes it; then it is divided without the minimum. What is
+booked before a statement is complete: :mod:`booking`. What waits for the day's average price: :mod:`held`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from decimal import Decimal
-from fractions import Fraction
+from datetime import date
 
-from fixgateway.core.apportion import largest_remainder, tie_rank
-from fixgateway.core.methods import Terms, allocate
-from fixgateway.core.model import EXACT, ZERO, Completion, Line, Statement, exact_sum
-from fixgateway.core.orders import ENDS_STATEMENT, Order, blended
-from fixgateway.core.outputs import (
-    Alert,
-    Allocation,
-    Flagged,
-    OrderRef,
-    Output,
-    SendAllocation,
-    Share,
-    StatementAllocated,
-    StatementClosed,
-    TraceLine,
-)
-from fixgateway.core.pricing import round_half_up
-from fixgateway.core.state import ACTIVE, AllocationRecord, State, StatementRecord, decided_allocations
+from fixgateway.core import booking, held, holdings, money, own_orders, rotation, whole
+from fixgateway.core.instructions import Stamp, told
+from fixgateway.core.model import ZERO, Completion, plain_text
+from fixgateway.core.orders import ENDS_STATEMENT, FILLED
+from fixgateway.core.outputs import Flagged, Output, SendAllocation, StatementClosed
+from fixgateway.core.state import ACTIVE, State, StatementRecord, policy_of
+from fixgateway.core.targets import target, terms
+
+__all__ = ["allocate_statement", "amended", "close", "cut_off", "is_complete", "release", "terms"]
+
+
+_LAST_TURN_OVER = ENDS_STATEMENT | {FILLED}
+"""The same in a release rotation whose turns have all come: what an account passed over leaves nobody takes."""
 
 
 def is_complete(state: State, record: StatementRecord) -> bool:
     """Whether the statement's orders have ended in a way that completes it."""
     if record.status != ACTIVE or not record.orders or record.open_orders:
         return False
-    if record.filled >= record.statement.total:
+    if record.filled >= record.reach:
         return True
-    if state.setup.policy.completion is Completion.DAY:
+    if rotation.waits(state, record):
+        return False
+    if policy_of(state, record.statement).completion is Completion.DAY:
         return False
     last = state.orders.get(record.last_ended)
-    return last is not None and last.status in ENDS_STATEMENT
+    ends = ENDS_STATEMENT if not own_orders.applies(record.statement, state.setup.rules) else _LAST_TURN_OVER
+    return last is not None and last.status in ends
 
 
 def close(state: State, record: StatementRecord, why: str, actor: str, seq: int, ts_ns: int) -> list[Output]:
-    """Close a statement and allocate what was filled under it."""
+    """Close a statement and allocate what was filled under it.
+
+    One that is ``complete`` with every share below its minimum stays open; people are told once.
+    """
     statement_id = record.statement.statement_id
+    if _below_minimum(state, record):
+        if why == "complete":
+            return _waits(record)
+        record.waived = True
     record.status = why
     state.active.pop(statement_id, None)
     outputs: list[Output] = [StatementClosed(statement_id, why, actor)]
     if record.filled == ZERO:
         outputs.append(Flagged("GW-814", f"nothing was filled under statement {statement_id}"))
-        return outputs
-    return outputs + allocate_statement(state, record, seq, ts_ns)
+        return outputs + rotation.ended(state, record)
+    outputs += allocate_statement(state, record, seq, ts_ns, at_cut_off=why == "cut-off")
+    outputs += rotation.ended(state, record)
+    return outputs + (holdings.barred(record) if state.setup.rules >= holdings.RULES else [])
 
 
-def allocate_statement(state: State, record: StatementRecord, seq: int, ts_ns: int) -> list[Output]:
-    """Divide everything filled under the statement and tell each broker what changed for it."""
+def _below_minimum(state: State, record: StatementRecord) -> bool:
+    """Whether every share of what is filled is below its account's minimum."""
     statement = record.statement
-    orders = [state.orders[key] for key in record.orders]
-    lines, unallocated = allocate(statement.lines, record.filled, terms(statement))
-    decimals = state.setup.policy.price_decimals
-    record.allocated = StatementAllocated(
-        statement_id=statement.statement_id,
-        version=record.allocated.version + 1 if record.allocated else 1,
-        filled=record.filled,
-        unallocated=unallocated,
-        avg_px=round_half_up(blended(orders), decimals),
-        seed=statement.seed,
-        lines=lines,
+    if state.setup.rules < 2 or not record.filled:
+        return False
+    if not statement.min_quantity and not any(line.min_quantity for line in statement.lines):
+        return False
+    return target(state, record, record.filled).waits
+
+
+def _waits(record: StatementRecord) -> list[Output]:
+    if record.told_minimum:
+        return []
+    record.told_minimum = True
+    name = record.statement.statement_id
+    text = (
+        f"statement {name}: of {plain_text(record.filled)} filled every account's share is below its minimum; "
+        "it waits for more fills, at the cut-off it is divided without the minimum"
     )
-    outputs: list[Output] = [record.allocated]
-    if unallocated:
-        text = f"statement {statement.statement_id}: {unallocated} filled above its total stay unallocated"
-        outputs.append(Alert("GW-802", "critical", statement.statement_id, text))
-    for broker, column in by_broker(statement, lines, orders).items():
-        allocation = _instruction(state, record, broker, orders, column, seq)
-        if allocation is not None:
-            outputs.append(_record(state, record, allocation, seq, ts_ns))
+    return told("GW-840", name, text)
+
+
+def allocate_statement(
+    state: State, record: StatementRecord, seq: int, ts_ns: int, *, at_cut_off: bool = False
+) -> list[Output]:
+    """Divide what is filled under a closed statement and tell each broker what changed for it.
+
+    With day-average pricing brokers are told nothing while something in the security and side may still trade;
+    afterwards every statement that shares the price gets its new one. At a cut-off that closes many statements they
+    are told once all are closed (:func:`release`, for the same tick): else each would reprice those before it.
+    """
+    stamp = Stamp(seq, ts_ns)
+    day = held.day_of(state, record)
+    quiet = (at_cut_off and held.by_day(state, record.statement)) or held.waits(state, record, day)
+    if quiet:
+        state.held[record.statement.statement_id] = day
+    outputs = _settle(state, record, stamp, quiet=quiet)
+    if quiet or not held.by_day(state, record.statement):
+        return outputs
+    for other in held.others(state, record):
+        outputs += _settle(state, other, stamp, reprice=True)
+    if state.setup.money and any(isinstance(output, SendAllocation) for output in outputs):
+        outputs += money.day_remarks(held.standing(state, record.statement, day))
     return outputs
 
 
-def terms(statement: Statement) -> Terms:
-    """What decides the shares of a statement, apart from its lines and the fill."""
-    return Terms(
-        statement.statement_id,
-        statement.lot,
-        statement.min_quantity,
-        statement.ties,
-        statement.remainder,
-        statement.seed,
-    )
+def _settle(
+    state: State, record: StatementRecord, stamp: Stamp, *, quiet: bool = False, reprice: bool = False
+) -> list[Output]:
+    if not booking.applies(state, record):
+        return whole.settle(state, record, stamp, quiet=quiet, reprice=reprice)
+    if reprice:
+        return booking.settle(state, record, stamp, reprice=True)
+    if any(item.kind == booking.FINAL for item in record.bookings):
+        return booking.late(state, record, stamp, quiet=quiet)
+    return booking.book(state, record, booking.FINAL, stamp, quiet=quiet)
 
 
-def by_broker(
-    statement: Statement, lines: Sequence[TraceLine], orders: Sequence[Order]
-) -> dict[str, list[Decimal]]:
-    """The matrix of shares: for each broker its column, in the statement's line order.
-
-    Rows add up to the accounts' shares, columns to the brokers' fills. Broker after broker takes its part
-    of what the accounts still have to receive, by largest remainder; the last takes what is left, so both
-    totals are exact. An overfill leaves each broker's column short in proportion to its fills.
-    """
-    fills: dict[str, Decimal] = {}
-    for order in orders:
-        fills[order.broker] = EXACT.add(fills.get(order.broker, ZERO), order.cum_qty)
-    if len(fills) == 1:
-        return {broker: [line.quantity for line in lines] for broker in fills}
-    scale = max((_places(q) for q in (*fills.values(), *(line.quantity for line in lines))), default=0)
-    rest = [_whole(line.quantity, scale) for line in lines]
-    columns = [_whole(q, scale) for q in fills.values()]
-    if sum(columns) > sum(rest):
-        columns = largest_remainder(sum(rest), columns, columns, range(len(columns)))
-    rank = tie_rank(
-        [Line(line.account, line.quantity) for line in lines],
-        statement.ties,
-        statement.seed,
-        statement.statement_id,
-    )
-    matrix: dict[str, list[Decimal]] = {}
-    for broker, units in zip(fills, columns, strict=True):
-        share = largest_remainder(units, rest, rest, rank) if units else [0] * len(rest)
-        rest = [left - taken for left, taken in zip(rest, share, strict=True)]
-        matrix[broker] = [Decimal(taken).scaleb(-scale, EXACT) for taken in share]
-    return matrix
+def amended(state: State, record: StatementRecord, seq: int, ts_ns: int) -> list[Output]:
+    """A bust or correction under a statement that is still open: what is booked of it follows."""
+    outputs = booking.settle(state, record, Stamp(seq, ts_ns), ("a bust or correction changed what is booked",))
+    if not outputs:
+        return []
+    name = record.statement.statement_id
+    return [*told("GW-813", name, f"a bust or correction changed what is booked of statement {name}"), *outputs]
 
 
-def _places(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
-    return -min(0, exponent) if isinstance(exponent, int) else 0
+def cut_off(state: State, record: StatementRecord, through: date, seq: int, ts_ns: int) -> list[Output]:
+    """A statement's cut-off has come: it is closed, or its day is booked where it lives on."""
+    if booking.stays_open(state, record):
+        return booking.at_cut_off(state, record, through, Stamp(seq, ts_ns))
+    return close(state, record, "cut-off", "", seq, ts_ns)
 
 
-def _whole(value: Decimal, scale: int) -> int:
-    return int(value.scaleb(scale, EXACT))
-
-
-def _instruction(
-    state: State,
-    record: StatementRecord,
-    broker: str,
-    orders: Sequence[Order],
-    column: Sequence[Decimal],
-    seq: int,
-) -> Allocation | None:
-    """The AllocationInstruction a broker must get now, or None when what it has is still right."""
-    statement = record.statement
-    setup = state.brokers[broker].setup
-    decimals = state.setup.policy.price_decimals if setup.price_decimals is None else setup.price_decimals
-    own = [order for order in orders if order.broker == broker and order.cum_qty]
-    quantity = exact_sum(column)
-    avg_px = round_half_up(blended(own), decimals)
-    previous = record.sent.get(broker)
-    rejected = previous is not None and state.allocations[previous.alloc_id].status == "rejected"
-    fresh = Allocation(
-        alloc_id=_alloc_id(state, broker, seq),
-        trans_type="0",
-        ref_alloc_id="",
-        replace_reason="",
-        alloc_type=setup.alloc_type,
-        statement_id=statement.statement_id,
-        broker=broker,
-        oms=statement.oms,
-        trade_date=statement.trade_date,
-        symbol=statement.symbol,
-        security_id=statement.security_id,
-        id_source=statement.id_source,
-        side=statement.side,
-        quantity=quantity,
-        avg_px=avg_px,
-        price_decimals=decimals,
-        orders=_order_refs(own, quantity, decimals),
-        shares=tuple(
-            Share(line.account, share, avg_px)
-            for line, share in zip(statement.lines, column, strict=True)
-            if share
-        ),
-    )
-    if previous is None or rejected:
-        return fresh if quantity else None
-    if (previous.orders, previous.shares, previous.avg_px) == (fresh.orders, fresh.shares, fresh.avg_px):
-        return None
-    if quantity:
-        return replace(fresh, trans_type="1", ref_alloc_id=previous.alloc_id, replace_reason="2")
-    return replace(
-        previous,
-        alloc_id=fresh.alloc_id,
-        trans_type="2",
-        ref_alloc_id=previous.alloc_id,
-        replace_reason="2",
-    )
-
-
-def _alloc_id(state: State, broker: str, seq: int) -> str:
-    """AllocID(70): from the input and the broker, and a count when one input closes several statements."""
-    first = f"GWA{state.day}-{seq}-{list(state.brokers).index(broker) + 1}"
-    before = len(decided_allocations(state, seq, broker))
-    return f"{first}-{before + 1}" if before else first
-
-
-def _order_refs(own: Sequence[Order], quantity: Decimal, decimals: int) -> tuple[OrderRef, ...]:
-    """NoOrders(73): the latest ClOrdID of each chain; Σ OrderBookingQty(800) = the block (vol. 5)."""
-    refs = []
-    left = quantity
-    for order in own:
-        booked = min(order.cum_qty, left)
-        left = EXACT.subtract(left, booked)
-        refs.append(
-            OrderRef(
-                order.cl_ord_id,
-                order.order_id,
-                order.quantity,
-                round_half_up(Fraction(order.average()), decimals),
-                booked,
-            )
-        )
-    return tuple(refs)
-
-
-def _record(state: State, record: StatementRecord, allocation: Allocation, seq: int, ts_ns: int) -> SendAllocation:
-    """Remember an instruction as the one the broker has."""
-    state.allocations[allocation.alloc_id] = AllocationRecord(allocation, seq, ts_ns)
-    state.waiting[allocation.alloc_id] = None
-    state.decided.setdefault((seq, allocation.broker), allocation.alloc_id)
-    if allocation.trans_type == "2":
-        record.sent.pop(allocation.broker, None)
-    else:
-        record.sent[allocation.broker] = allocation
-    return SendAllocation(allocation)
+def release(state: State, seq: int, ts_ns: int) -> list[Output]:
+    """Allocations that waited for the day's average price and wait no longer."""
+    outputs: list[Output] = []
+    stamp = Stamp(seq, ts_ns)
+    ready = {name: day for name, day in state.held.items() if not held.waits(state, state.statements[name], day)}
+    told_before = {
+        other.statement.statement_id for name in ready for other in held.others(state, state.statements[name])
+    }
+    for name in ready:
+        del state.held[name]
+    for name in (*ready, *sorted(told_before - {*ready})):
+        outputs += _settle(state, state.statements[name], stamp, reprice=True)
+    days = {(held.key(state.statements[name].statement), day): name for name, day in ready.items()}
+    for (_, day), name in days.items() if state.setup.money else ():
+        outputs += money.day_remarks(held.standing(state, state.statements[name].statement, day))
+    return outputs

@@ -17,8 +17,11 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from fixgateway.core import deadlines, receipts, requests
+from fixgateway.core import booking, calendar, deadlines, held, holdings, receipts, requests
 from fixgateway.core.acks import on_allocation_ack
+from fixgateway.core.broker_reports import on_report
+from fixgateway.core.completion import release
+from fixgateway.core.confirmations import on_confirmation
 from fixgateway.core.executions import (
     end_unfilled,
     on_cancel_reject,
@@ -32,6 +35,7 @@ from fixgateway.core.inputs import (
     CancelOrder,
     CancelReject,
     Configure,
+    Confirmation,
     Execution,
     Input,
     JournalState,
@@ -39,10 +43,14 @@ from fixgateway.core.inputs import (
     NewOrder,
     NotSent,
     Operator,
+    PassTurn,
     ReceiptUnknown,
+    RenewCalendar,
     ReplaceOrder,
+    ReportedAllocation,
     SessionDown,
     SessionUp,
+    SetHolding,
     StatusRequest,
     SubmitStatement,
     Tick,
@@ -56,7 +64,7 @@ from fixgateway.core.outputs import (
     Output,
 )
 from fixgateway.core.state import ACTIVE, BrokerRecord, State
-from fixgateway.core.statements import end_statement, on_submit
+from fixgateway.core.statements import end_statement, on_pass_turn, on_submit
 
 
 class Engine:
@@ -79,7 +87,10 @@ class Engine:
             return tuple(self._configure(given))
         if self.state is None:
             raise ValueError("the engine's first input is its configuration")
-        return tuple(_HANDLERS[type(given)](self.state, given))
+        outputs = _HANDLERS[type(given)](self.state, given)
+        if self.state.held and held.may_release(given, outputs):
+            outputs = [*outputs, *release(self.state, given.seq, given.ts_ns)]
+        return tuple(outputs)
 
     def due(self, ts_ns: int, trade_date: date, local_time: str) -> bool:
         """Whether a tick with this clock reading would change anything."""
@@ -96,6 +107,7 @@ class Engine:
         state.omses = {oms.name: oms for oms in setup.omses}
         for broker in setup.brokers:
             state.brokers.setdefault(broker.name, BrokerRecord(broker)).setup = broker
+        holdings.adopt(state)
         for record in state.statements.values():
             record.barred = next((x.account for x in record.statement.lines if _barred(state, x.account)), "")
         return [Configured(setup)]
@@ -149,6 +161,8 @@ def _operator(state: State, given: Operator) -> list[Output]:
             return []  # what was done to a session is kept; nothing here depends on it
         case "close" | "cancel":
             return end_statement(state, given)
+        case "book":
+            return booking.on_request(state, given)
         case _:
             return [Flagged("GW-404", f"unknown operator action {given.action!r}")]
 
@@ -177,6 +191,8 @@ _HANDLERS: dict[type, Callable[[State, Any], list[Output]]] = {
     Tick: deadlines.on_tick,
     JournalState: _journal_state,
     Operator: _operator,
+    PassTurn: on_pass_turn,
+    SetHolding: holdings.on_set,
     SubmitStatement: on_submit,
     NewOrder: requests.on_new_order,
     ReplaceOrder: requests.on_replace_order,
@@ -188,6 +204,9 @@ _HANDLERS: dict[type, Callable[[State, Any], list[Output]]] = {
     CancelReject: on_cancel_reject,
     MessageReject: on_message_reject,
     AllocationAck: on_allocation_ack,
+    ReportedAllocation: on_report,
+    Confirmation: on_confirmation,
+    RenewCalendar: calendar.on_renew,
     NotSent: _not_sent,
     ReceiptUnknown: receipts.on_receipt_unknown,
 }

@@ -6,8 +6,14 @@ passed on to the OMS it belongs to; only then is it asked what it means.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+
 from fixgateway.core import orders as order_state
-from fixgateway.core.completion import allocate_statement, close, is_complete
+from fixgateway.core import progress, standing
+from fixgateway.core.completion import allocate_statement, amended, close, is_complete
+from fixgateway.core.fills import Fill
 from fixgateway.core.inputs import CancelReject, ExecKind, Execution, MessageReject
 from fixgateway.core.model import ZERO
 from fixgateway.core.orders import Effect, Order
@@ -23,10 +29,12 @@ from fixgateway.core.outputs import (
     SendCancelReject,
     SendDontKnow,
     SendReport,
+    StatementSplit,
 )
 from fixgateway.core.pricing import round_half_up
 from fixgateway.core.reasons import refuse
-from fixgateway.core.state import ACTIVE, State, decided_allocations, settle
+from fixgateway.core.splits import split_statement
+from fixgateway.core.state import ACTIVE, State, StatementRecord, decided_allocations, settle
 
 NO_ORDER_ID = frozenset({"", "NONE", "0"})
 """What brokers write in OrderID(37) when there is none."""
@@ -46,21 +54,67 @@ def on_execution(state: State, report: Execution) -> list[Output]:
     record = state.statements[order.statement_id]
     committed = record.committed
     effect = _take(state, order, report)
-    outputs.append(_applied(report, effect, order))
+    applied = _applied(report, effect, order)
+    outputs.append(applied)
+    if effect.derived is not None:
+        outputs.append(_derived(applied, effect.derived))
+    if effect.ratio is not None:
+        outputs += _split(state, record, order, effect.ratio, report.exec_id)
     outputs.append(changed(state, order))
     outputs.append(PassToOms(order.oms, report.session, "8", order.key))
-    if committed < record.committed > record.statement.total and not effect.reason:
-        text = f"{record.committed} of {record.statement.total} are committed under statement {order.statement_id}"
-        effect = Effect(effect.name, "GW-802", text)
+    if committed < record.committed > record.statement.total:
+        outputs += _over_total(state, record, order, effect, committed)
     if effect.reason:
         outputs += exception(effect.reason, order.cl_ord_id, effect.text)
-    if record.status != ACTIVE and effect.name in ("fill", "bust", "correct"):
+    if effect.note:
+        outputs.append(Flagged(*effect.note.split(" ", 1)))
+    booked = effect.name in ("fill", "bust", "correct") or effect.derived is not None
+    if record.status != ACTIVE and booked:
         text = f"{effect.name} {report.exec_id} after statement {order.statement_id} was allocated"
         outputs += exception("GW-813", order.statement_id, text)
         outputs += allocate_statement(state, record, report.seq, report.ts_ns)
-    elif is_complete(state, record):
+        return outputs
+    if record.bookings and (effect.name in ("bust", "correct") or effect.note or effect.derived is not None):
+        outputs += amended(state, record, report.seq, report.ts_ns)
+    if is_complete(state, record):
         outputs += close(state, record, "complete", "", report.seq, report.ts_ns)
     return outputs
+
+
+def _split(state: State, record: StatementRecord, order: Order, ratio: Fraction, exec_id: str) -> list[Output]:
+    """An order was restated for a stock split: the statement, its other orders and what is booked follow."""
+    outputs = split_statement(state, record, ratio, f"{exec_id} for order {order.cl_ord_id}")
+    if any(isinstance(output, StatementSplit) for output in outputs):
+        outputs += [changed(state, state.orders[key]) for key in record.orders if key != order.key]
+    return outputs
+
+
+def _over_total(
+    state: State, record: StatementRecord, order: Order, effect: Effect, committed: Decimal
+) -> list[Output]:
+    """More is committed than the statement holds: said whenever it grows, once where its order says so, too.
+
+    ``committed`` is what was committed before the report.
+    """
+    if effect.ratio is not None or (effect.reason and order.rules < 2):
+        return []
+    total, name = record.statement.total, order.statement_id
+    if effect.reason == "GW-802" and committed > total:
+        return []
+    text = f"{record.committed} of {total} are committed under statement {name}"
+    return exception("GW-802", name if order.rules >= 2 else order.cl_ord_id, text)
+
+
+def _derived(applied: ExecutionApplied, fill: Fill) -> ExecutionApplied:
+    """The fact of a fill that only CumQty and AvgPx show."""
+    return replace(
+        applied,
+        exec_id=f"cum-{applied.exec_id}",
+        exec_ref_id="",
+        effect="fills-from-cum",
+        last_qty=fill.quantity,
+        last_px=fill.price,
+    )
 
 
 def find(state: State, report: Execution) -> Order | None:
@@ -76,12 +130,15 @@ def find(state: State, report: Execution) -> Order | None:
 
 def _take(state: State, order: Order, report: Execution) -> Effect:
     """Apply the report to the order and the statement's sums."""
-    if not order.answered and not order_state.disowned(order, report):
+    if not order.answered and not progress.disowned(order, report):
         forget_unacked(state, order)
-    effect = order_state.apply(order, report)
-    if report.cl_ord_id:
+    setup = state.brokers[order.broker].setup
+    effect = progress.apply(order, report, state.trade_date, setup.fills_from_cum)
+    if report.cl_ord_id and report.cl_ord_id not in order.names:
         order.names.add(report.cl_ord_id)
         state.at_broker.setdefault((order.broker, report.cl_ord_id), order.key)
+        if order.rules >= 2:  # the OMS reads the broker's new ClOrdID, too, and may name it in a cancel
+            state.cl_ord_ids.setdefault((order.oms, report.cl_ord_id), order.key)
     if order.order_id not in NO_ORDER_ID:
         state.order_ids[(order.broker, order.order_id)] = order.key
     settle(state, order)
@@ -174,15 +231,21 @@ def on_cancel_reject(state: State, reject: CancelReject) -> list[Output]:
         outputs = _pass_unknown(state, broker, "", "9")
         return [Flagged("GW-801", f"{broker} rejects a request for unknown {reject.cl_ord_id}"), *outputs]
     order = state.orders[key]
-    drop_pending(state, order, reject.cl_ord_id)
+    drop_pending(state, order, reject.cl_ord_id, reject.ord_status)
     return [changed(state, order), PassToOms(order.oms, broker, "9", order.key)]
 
 
-def drop_pending(state: State, order: Order, cl_ord_id: str) -> None:
-    """A pending G or F came to nothing; the order stands as before it."""
+def drop_pending(state: State, order: Order, cl_ord_id: str, told: str = "") -> None:
+    """A pending G or F came to nothing; the order stands as before it.
+
+    ``told`` is OrdStatus(39) of the refusal: still pending when another request waits (matrix D.2.c).
+    """
     order.pending.pop(cl_ord_id, None)
-    if order.status in (order_state.PENDING_CANCEL, order_state.PENDING_REPLACE):
-        order.status = order_state.PARTIAL if order.cum_qty else order_state.NEW
+    if order.status in order_state.PENDING:
+        if order.rules < 2:
+            order.status = order_state.PARTIAL if order.cum_qty else order_state.NEW
+        elif told not in order_state.PENDING:
+            order.status = order.standing()
     settle(state, order)
 
 
@@ -199,7 +262,8 @@ def on_message_reject(state: State, reject: MessageReject) -> list[Output]:
         return end_unfilled(state, state.orders[decision], "GW-810", words, reject.seq, reject.ts_ns)
     if decision in state.requests:
         return refuse_request(state, decision, "GW-810", words)
-    sent = decided_allocations(state, decision, reject.session)
+    about_j = reject.ref_msg_type not in ("AT", "AU", "BH")  # a cut-off may send a J and a BH at once
+    sent = decided_allocations(state, decision, reject.session) if about_j else []
     if len(sent) > 1 and reject.ref_id not in sent:
         words = f"{words}; which of {', '.join(sent)} it means only its number says"
         return exception("GW-810", sent[0], words)
@@ -207,7 +271,8 @@ def on_message_reject(state: State, reject: MessageReject) -> list[Output]:
         alloc_id = reject.ref_id if reject.ref_id in sent else sent[0]
         if reject.duplicate and state.allocations[alloc_id].repeated:
             return in_query(state, alloc_id, words)
-        state.allocations[alloc_id].status = "rejected"
+        kept = state.allocations[alloc_id]
+        kept.status = standing.refuse(state, kept) if state.setup.life_cycle else "rejected"
         state.waiting.pop(alloc_id, None)
         return exception("GW-810", alloc_id, words)
     return [Flagged("GW-810", words), Alert("GW-810", "warning", reject.session, words)]

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from fixgateway.core import own_orders
 from fixgateway.core.inputs import NewOrder, ReplaceOrder
 from fixgateway.core.model import ZERO, Line, Side, Statement, plain_decimal, plain_text
 from fixgateway.core.orders import ENDED, FILLED, Order
 from fixgateway.core.reasons import CATALOGUE, Refusal, refuse
+from fixgateway.core.registry import in_force
+from fixgateway.core.rotation import release_refusal
 from fixgateway.core.state import ACTIVE, State, StatementRecord
 from fixgateway.core.values import quick
 
@@ -47,10 +50,12 @@ def check_new(state: State, order: NewOrder) -> Cover | Refusal:
     record = match(state, order)
     if isinstance(record, Refusal):
         return record
+    in_turn = own_orders.applies(record.statement, state.setup.rules)
     refusal = (
         _statement(state, record, order.session, broker)
         or _terms(record.statement, order.symbol, order.security_id, order.side)
-        or fits(record, quantity, order.alloc_lines, quantity)
+        or fits(record, quantity, None if in_turn else order.alloc_lines, quantity)
+        or (release_refusal(state, record, order.account, quantity, order.alloc_lines, quantity) if in_turn else None)
         or _can_go(state, order, broker)
     )
     return refusal or Cover(record, broker, quantity)
@@ -92,11 +97,14 @@ def check_replace(state: State, order: Order, replace: ReplaceOrder) -> Refusal 
         refusal = (
             open_for_orders(state, replace.session)
             or halted_broker(state, order.broker)
-            or _statement(state, record, order.oms, order.broker)
+            or _statement(state, record, order.oms, order.broker, order.good_till)
         )
         if refusal:
             return refusal
-    return fits(record, raised, replace.alloc_lines, quantity) or quantity
+    if not own_orders.applies(record.statement, state.setup.rules):
+        return fits(record, raised, replace.alloc_lines, quantity) or quantity
+    refusal = fits(record, raised, None, quantity)
+    return refusal or release_refusal(state, record, order.account, raised, replace.alloc_lines, quantity) or quantity
 
 
 def defect_refusal(defect: str) -> Refusal:
@@ -176,8 +184,13 @@ def _message(state: State, order: NewOrder) -> Refusal | None:
     return None
 
 
-def _statement(state: State, record: StatementRecord, oms: str, broker: str) -> Refusal | None:
-    """Whether the statement itself stands behind orders now."""
+def _statement(
+    state: State, record: StatementRecord, oms: str, broker: str, good_till: bool = False
+) -> Refusal | None:
+    """Whether the statement itself stands behind orders now.
+
+    ``good_till``: the order lives on from an earlier day, under a statement that is still open for it.
+    """
     statement = record.statement
     name = statement.statement_id
     if statement.oms != oms:
@@ -186,10 +199,10 @@ def _statement(state: State, record: StatementRecord, oms: str, broker: str) -> 
         if record.status in ("cancelled", "replaced"):
             return refuse("GW-104", f"statement {name} was {record.status}")
         return refuse("GW-103", f"statement {name} is closed ({record.status})")
-    if statement.trade_date != state.trade_date:
+    if statement.trade_date != state.trade_date and not good_till:
         return refuse("GW-106", f"statement {name} is for trade date {statement.trade_date.isoformat()}")
     policy = state.policies.get((statement.policy_id, statement.policy_version))
-    if policy is None or policy.effective_from > state.trade_date:
+    if policy is None or not in_force(policy, state.trade_date, state.local_time):
         return refuse("GW-107", f"policy {statement.policy_id} {statement.policy_version} is not in force today")
     if statement.brokers and broker not in statement.brokers:
         return refuse("GW-108", f"statement {name} does not permit broker {broker}")

@@ -9,31 +9,55 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
-from enum import StrEnum
 
+from fixgateway.core import market
+from fixgateway.core.broker_inputs import (
+    AccountAnswer,
+    AllocationAck,
+    CancelReject,
+    Confirmation,
+    ExecKind,
+    Execution,
+    MessageReject,
+    ReportedAllocation,
+    ReportedLine,
+)
 from fixgateway.core.model import Draft, Setup
 from fixgateway.core.values import quick
 
+__all__ = [
+    "Absorbed",
+    "AccountAnswer",
+    "AllocationAck",
+    "CancelOrder",
+    "CancelReject",
+    "Configure",
+    "Confirmation",
+    "ExecKind",
+    "Execution",
+    "Input",
+    "JournalState",
+    "MessageReject",
+    "NewOrder",
+    "NotSent",
+    "Operator",
+    "PassTurn",
+    "ReceiptUnknown",
+    "RenewCalendar",
+    "ReplaceOrder",
+    "ReportedAllocation",
+    "ReportedLine",
+    "SessionDown",
+    "SessionUp",
+    "SetHolding",
+    "StatusRequest",
+    "SubmitStatement",
+    "Tick",
+    "Unsupported",
+]
 
-class ExecKind(StrEnum):
-    """What an execution report reports, whatever the version (150, or 20 with 150 and 39 in FIX 4.2)."""
 
-    PENDING_NEW = "pending-new"
-    NEW = "new"
-    FILL = "fill"
-    CORRECT = "correct"
-    BUST = "bust"
-    PENDING_CANCEL = "pending-cancel"
-    CANCELLED = "cancelled"
-    PENDING_REPLACE = "pending-replace"
-    REPLACED = "replaced"
-    REJECTED = "rejected"
-    DONE_FOR_DAY = "done-for-day"
-    EXPIRED = "expired"
-    RESTATED = "restated"
-    STATUS = "status"
-    OTHER = "other"
+RenewCalendar = market.RenewCalendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +114,8 @@ class JournalState:
 class Operator:
     """A named person's action.
 
-    ``action`` is ``halt`` or ``resume`` (``target`` is ``all`` or a counterparty name), ``close`` or
-    ``cancel`` (``target`` is a statement id), ``session`` (``target`` was logged out, enabled, renumbered or
+    ``action`` is ``halt`` or ``resume`` (``target`` is ``all`` or a counterparty name), ``close``, ``cancel``
+    or ``book`` (``target`` is a statement id), ``session`` (``target`` was logged out, enabled, renumbered or
     rolled, as ``reason`` says), ``stop`` (the gateway is stopping: no new orders) or ``start`` (it started:
     every session is down until it says otherwise; ``reason`` says how the run before ended: ``none`` there was
     none, ``stopped``, ``killed`` it crashed, ``failed`` the machine did; in older journals "" or ``crash``).
@@ -102,6 +126,31 @@ class Operator:
     actor: str
     action: str
     target: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassTurn:
+    """A named person passes over an account's turn in a release rotation: the next one's orders may leave."""
+
+    seq: int
+    ts_ns: int
+    actor: str
+    statement_id: str
+    account: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetHolding:
+    """A named person says what an account may sell of a symbol from now on; ``quantity`` is as written."""
+
+    seq: int
+    ts_ns: int
+    actor: str
+    account: str
+    symbol: str
+    quantity: str
     reason: str
 
 
@@ -134,7 +183,7 @@ class NewOrder:
     ``keys`` are the values of the OMS's match keys in configured order, only those present.
     ``alloc_lines`` is the order's own allocation group as (account, quantity text), None when absent.
     ``poss_resend`` is 97=Y; ``sent_ns`` is 60, else 122, else 52, 0 when unreadable; ``deliver_to`` is
-    128, ``ex_destination`` 100.
+    128, ``ex_destination`` 100, ``time_in_force`` 59.
     """
 
     seq: int
@@ -159,6 +208,7 @@ class NewOrder:
     sent_ns: int
     placed_by: str
     cash_order_qty: str = ""
+    time_in_force: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,101 +279,6 @@ class Absorbed:
     msg_type: str
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """ExecutionReport (8) from a broker.
-
-    ``last_qty`` and ``last_px`` are None when absent or unreadable; ``defects`` lists what was unreadable.
-    ``copy`` is 797=Y. ``refused`` is "" or why the FIX engine itself refused the message: it is then
-    taken from its raw text.
-    """
-
-    seq: int
-    ts_ns: int
-    session: str
-    msg_seq_num: int
-    kind: ExecKind
-    ord_status: str
-    order_id: str
-    exec_id: str
-    exec_ref_id: str
-    cl_ord_id: str
-    orig_cl_ord_id: str
-    symbol: str
-    side: str
-    order_qty: Decimal | None
-    last_qty: Decimal | None
-    last_px: Decimal | None
-    cum_qty: Decimal | None
-    leaves_qty: Decimal | None
-    avg_px: Decimal | None
-    copy: bool
-    poss_resend: bool
-    deliver_to: str
-    text: str
-    defects: tuple[str, ...] = ()
-    refused: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CancelReject:
-    """OrderCancelReject (9) from a broker; ``response_to`` is 434: 1 cancel, 2 replace."""
-
-    seq: int
-    ts_ns: int
-    session: str
-    msg_seq_num: int
-    cl_ord_id: str
-    orig_cl_ord_id: str
-    ord_status: str
-    response_to: str
-    reason: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class MessageReject:
-    """The broker's Reject (3) or BusinessMessageReject (j) of something we sent.
-
-    ``ref_decision`` is the journal sequence of the input whose decision sent the refused message, found
-    from the session and RefSeqNum(45) in the journal's wire-out records; None when it names none.
-    ``duplicate``: the refusal may mean that the message's id is known.
-    """
-
-    seq: int
-    ts_ns: int
-    session: str
-    msg_seq_num: int
-    msg_type: str
-    ref_seq_num: int
-    ref_msg_type: str
-    ref_decision: int | None
-    ref_id: str
-    reason: str
-    text: str
-    duplicate: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AllocationAck:
-    """AllocationInstructionAck (P) from a broker.
-
-    ``status`` is 87 as the profile reads it: ``accepted``, ``rejected``, ``account-rejected``,
-    ``received``, ``incomplete``, ``other``. ``duplicate``: the refusal may mean that the AllocID is known.
-    """
-
-    seq: int
-    ts_ns: int
-    session: str
-    msg_seq_num: int
-    alloc_id: str
-    status: str
-    reject_code: str
-    text: str
-    duplicate: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class NotSent:
     """A message decided by input ``decision_seq`` (its ``index``-th output) did not leave and never will.
@@ -363,6 +318,8 @@ Input = (
     | Tick
     | JournalState
     | Operator
+    | PassTurn
+    | SetHolding
     | SubmitStatement
     | NewOrder
     | ReplaceOrder
@@ -374,6 +331,9 @@ Input = (
     | CancelReject
     | MessageReject
     | AllocationAck
+    | ReportedAllocation
+    | Confirmation
+    | RenewCalendar
     | NotSent
     | ReceiptUnknown
 )

@@ -11,122 +11,80 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal, Inexact, InvalidOperation
-from enum import StrEnum
 from functools import lru_cache
+
+from fixgateway.core import market
+from fixgateway.core.choices import (
+    Averaging,
+    Basis,
+    CommType,
+    Completion,
+    FeeBasis,
+    Interim,
+    Method,
+    Overfill,
+    PriceRounding,
+    Remainder,
+    ResidualCash,
+    Rounding,
+    Side,
+    Ties,
+)
+
+__all__ = [
+    "EXACT",
+    "MAX_LINES",
+    "RULES",
+    "ZERO",
+    "Account",
+    "Averaging",
+    "Basis",
+    "BrokerSetup",
+    "Calendar",
+    "CommType",
+    "Completion",
+    "Draft",
+    "DraftLine",
+    "FeeBasis",
+    "FeeTerms",
+    "Holding",
+    "InstrumentTerms",
+    "Interim",
+    "Limits",
+    "Line",
+    "MarketDay",
+    "Method",
+    "OmsSetup",
+    "Overfill",
+    "Policy",
+    "PriceRounding",
+    "Remainder",
+    "ResidualCash",
+    "Rounding",
+    "Setup",
+    "Side",
+    "Statement",
+    "Ties",
+    "exact_sum",
+    "plain_decimal",
+    "plain_text",
+]
+
+
+Calendar = market.Calendar
+MarketDay = market.MarketDay
+
 
 MAX_LINES = 100_000
 """Most accounts one statement may name."""
+RULES = 2
+"""The newest edition of the core's rules, see :class:`Setup`."""
 
 _PLAIN_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _PLAIN_LENGTH_MAX = 25
 ZERO = Decimal(0)
 EXACT = Context(prec=60, traps=[InvalidOperation, Inexact])
 """Arithmetic that fails rather than rounds: 60 digits hold any sum of 10^5 quantities of 24 digits."""
-
-
-class Side(StrEnum):
-    """Side of an order or statement; the value is the word used in files."""
-
-    BUY = "buy"
-    SELL = "sell"
-    SHORT = "short"
-    SHORT_EXEMPT = "short-exempt"
-
-
-class Method(StrEnum):
-    """How fills are divided among the lines of a statement; the rules of each stand in ``core/methods.py``."""
-
-    PRO_RATA = "pro-rata"
-    ROTATION = "rotation"
-    RELEASE_ROTATION = "release-rotation"
-    PRICE_TIME = "price-time"
-    CLIENT_PRIORITY = "client-priority"
-    HIGH_LOW = "high-low"
-    MIN_DISPERSION = "min-dispersion"
-
-
-class Basis(StrEnum):
-    """What the lines of a statement say: quantities, or weights of its total that registration turns into them."""
-
-    QUANTITY = "quantity"
-    EQUAL = "equal"
-    PERCENT = "percent"
-    CASH = "cash"
-
-
-class Rounding(StrEnum):
-    """How whole lots come of exact shares.
-
-    ``CARRY_FORWARD`` and ``CUMULATIVE`` remember what earlier roundings gave an account; ``QUOTA`` is
-    house-monotone and the one interim booking needs.
-    """
-
-    LARGEST_REMAINDER = "largest-remainder"
-    CARRY_FORWARD = "carry-forward"
-    CUMULATIVE = "cumulative-rounding"
-    QUOTA = "quota"
-
-
-class PriceRounding(StrEnum):
-    """How an average price is written: halves away from zero, halves to even, or cut."""
-
-    HALF_UP = "half-up"
-    HALF_EVEN = "half-even"
-    DOWN = "down"
-
-
-class ResidualCash(StrEnum):
-    """Who bears the cents rounding leaves: eligible accounts by largest remainder, or the error account."""
-
-    ACCOUNTS = "accounts"
-    ERROR_ACCOUNT = "error-account"
-
-
-class Overfill(StrEnum):
-    """Where a fill above a statement's total goes; an exception is opened in any case."""
-
-    ERROR_ACCOUNT = "error-account"
-    UNALLOCATED = "unallocated"
-
-
-class Averaging(StrEnum):
-    """Which fills share one average price: a statement's, or all of the trade date in that security and side."""
-
-    STATEMENT = "statement"
-    DAY = "day"
-
-
-class Interim(StrEnum):
-    """Whether anything is booked before a statement is complete: never, on request, or at each day's cut-off."""
-
-    NEVER = "never"
-    ON_REQUEST = "on-request"
-    DAILY = "daily"
-
-
-class Ties(StrEnum):
-    """Who comes first when two shares have the same remainder (DESIGN §2 rule 8)."""
-
-    SEEDED = "seeded"
-    ACCOUNT = "account"
-    SMALLEST = "smallest"
-    LARGEST = "largest"
-    ROTATION = "rotation"
-
-
-class Remainder(StrEnum):
-    """Who receives the odd rest below one lot."""
-
-    LARGEST_SHORTFALL = "largest-shortfall"
-    SMALLEST_ACCOUNT = "smallest-account"
-    ROTATION = "rotation"
-
-
-class Completion(StrEnum):
-    """When a statement is complete: when its orders have ended, or only at the cut-off."""
-
-    ORDERS = "orders"
-    DAY = "day"
 
 
 def plain_decimal(text: str) -> Decimal | None:
@@ -159,7 +117,10 @@ def exact_sum(values: Iterable[Decimal]) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One row of the account file. ``class_`` and ``fee`` never reach the allocator."""
+    """One row of the account file. ``class_`` and ``fee`` never reach the allocator.
+
+    ``represented_on`` is the day (``YYYY-MM-DD``) of the owner's last word that new issues may be bought (FINRA 5130).
+    """
 
     account: str
     name: str
@@ -173,6 +134,7 @@ class Account:
     agreement_ref: str = ""
     disclosed_on: str = ""
     new_issue_restricted: bool = False
+    represented_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,15 +149,18 @@ class InstrumentTerms:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The allocation policy in force, as numbers and names; its text is hashed by ``text_sha256``.
+    """The allocation policy in force, as numbers and names, and its ``text`` with the SHA-256 of it in hex.
 
     ``allowed`` lists, per term, the values a statement may ask for besides the policy's own.
-    ``allocate_at`` and ``affirm_at`` are local times ``HH:MM[:SS]`` in ``timezone`` or ``off``; ``effective_at``
-    is one on the first day, ``effective_from``. ``min_value`` is money and becomes a quantity on each line at the
-    statement's reference price. ``instruments`` are terms of one symbol that differ from the policy's own;
-    ``tiers`` name account classes in the order client-priority serves them. ``sellable`` says that sells need a
-    holding; ``reregistrations`` is how often statements for one instrument and side may be cancelled and
-    registered again in a day before an alert.
+    ``allocate_at`` and ``affirm_at`` are local times ``HH:MM[:SS]`` in ``timezone`` or ``off``;
+    ``effective_at`` is one on the first day, ``effective_from``. ``min_value`` is money and becomes a quantity
+    on each line at the statement's reference price. ``instruments`` are terms of one symbol that differ from
+    the policy's own; ``tiers`` name account classes in the order client-priority serves them. ``sellable`` says
+    that sells need a holding; ``reregistrations`` is how often statements for one instrument and side may be
+    cancelled and registered again in a day before an alert. ``calendar`` names the market whose days are trade
+    dates, or ``none``; ``warn_minutes`` before a deadline open work is told; ``allocate_after_close`` and
+    ``affirm_after_close`` are minutes after the market's close that end the day earlier than the times above,
+    None where they do not; ``closed`` are days without trading that the calendar does not know.
     """
 
     policy_id: str
@@ -230,6 +195,12 @@ class Policy:
     sellable: bool = False
     reregistrations: int = 3
     instruments: tuple[InstrumentTerms, ...] = ()
+    text: str = ""
+    calendar: str = "none"
+    warn_minutes: int = 0
+    allocate_after_close: int | None = None
+    affirm_after_close: int | None = None
+    closed: tuple[date, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,11 +219,26 @@ class OmsSetup:
 
 
 @dataclass(frozen=True, slots=True)
+class FeeTerms:
+    """A fee a broker charges: MiscFeeType(139), what ``amount`` is of, and whether an absolute one is per account."""
+
+    type: str
+    amount: Decimal
+    basis: FeeBasis = FeeBasis.PERCENTAGE
+    each: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BrokerSetup:
     """One broker session as the core sees it.
 
     ``max_unacked_orders`` and ``max_unacked_seconds`` bound the orders the broker has not answered;
-    ``ack_timeout_seconds`` is how long a J may stay without a P before an alert.
+    ``ack_timeout_seconds`` is how long a J may stay without a P before an alert. ``commission`` (12, read as
+    ``commission_type`` says) and ``fees`` are what it charges; with neither, its allocations say no net money.
+    ``final_timeout_seconds`` is how long a J may stay received (87=3) without a final answer, 0 for ever.
+    ``confirmations`` says that it confirms each account (AK); ``price_tolerance`` and ``money_tolerance`` are how
+    far its prices and amounts may be from ours. ``fills_from_cum``: a fill it shows only in CumQty(14) and AvgPx(6)
+    is entered when the order is over. ``replace_accepted``: it takes a 71=1 or 71=2 for what it has accepted.
     """
 
     name: str
@@ -262,6 +248,15 @@ class BrokerSetup:
     max_unacked_seconds: int = 30
     ack_timeout_seconds: int = 300
     dont_know: bool = False
+    commission: Decimal | None = None
+    commission_type: CommType = CommType.ABSOLUTE
+    fees: tuple[FeeTerms, ...] = ()
+    final_timeout_seconds: int = 0
+    confirmations: bool = False
+    price_tolerance: Decimal = ZERO
+    money_tolerance: Decimal = ZERO
+    fills_from_cum: bool = False
+    replace_accepted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +268,25 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """What an account may sell of a symbol as the day ``as_of`` began: a row of the holdings file."""
+
+    account: str
+    symbol: str
+    quantity: Decimal
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
-    """Everything the core reads from outside; journaled in full (DESIGN §2 rule 6)."""
+    """Everything the core reads from outside; journaled in full (DESIGN §2 rule 6).
+
+    ``money``: gross amounts, residual cash, commission and fees are computed; they were not in older journals.
+    ``rules`` is the edition of the rules that have no switch of their own: 1 in journals that do not name it, so that
+    they are decided again as they were; the configuration always says :data:`RULES`.
+    ``life_cycle``: what follows a J is judged (reports, confirmations, deadlines of the trade date); older journals
+    knew its acknowledgement only. ``calendar`` is the market's that the policy names, None without one.
+    """
 
     engine_version: str
     policy: Policy
@@ -282,6 +294,11 @@ class Setup:
     omses: tuple[OmsSetup, ...]
     brokers: tuple[BrokerSetup, ...]
     limits: Limits = Limits()
+    money: bool = False
+    rules: int = 1
+    life_cycle: bool = False
+    calendar: Calendar | None = None
+    holdings: tuple[Holding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,19 +12,19 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
+from fixgateway.core import calendar, freezing, holdings, rotation
 from fixgateway.core.apportion import seed_commitment
 from fixgateway.core.inputs import SubmitStatement
 from fixgateway.core.model import (
     MAX_LINES,
     ZERO,
+    Basis,
     Draft,
     DraftLine,
     Line,
-    Method,
     Policy,
     Side,
     Statement,
-    Ties,
     exact_sum,
     plain_decimal,
     plain_text,
@@ -34,6 +34,7 @@ from fixgateway.core.state import ACTIVE, State
 
 _ID = re.compile(r"[!-~]{1,64}")
 _WORD = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
+_TEXT = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]{0,4096}")
 _DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}", re.ASCII)
 _SIDES = {side.value: side for side in Side} | {
     "1": Side.BUY,
@@ -44,10 +45,17 @@ _SIDES = {side.value: side for side in Side} | {
 _YES_NO = {"": "", "yes": "yes", "y": "yes", "true": "yes", "no": "no", "n": "no", "false": "no"}
 
 
-def register(state: State, submitted: SubmitStatement) -> Statement | tuple[Problem, ...]:
-    """Turn a draft into a statement under the policy in force, or say everything that is wrong."""
+def register(
+    state: State, submitted: SubmitStatement, before: Statement | None = None
+) -> Statement | tuple[Problem, ...]:
+    """Turn a draft into a statement under the policy in force, or say everything that is wrong.
+
+    Args:
+        before: the statement this one repeats or replaces: unchanged lines keep their receipt times.
+    """
     draft = submitted.draft
     policy = state.setup.policy
+    basis = draft.basis or str(policy.basis)
     oms = submitted.session or draft.oms or (next(iter(state.omses)) if len(state.omses) == 1 else "")
     problems = [
         *(Problem(0, "", "GW-614", text) for text in draft.defects),
@@ -55,13 +63,64 @@ def register(state: State, submitted: SubmitStatement) -> Statement | tuple[Prob
         *_trade_date(state, policy, draft),
         *_counterparties(state, draft, oms),
         *_memo(policy, draft),
-        *_terms(policy, draft),
-        *_lines(state, draft),
-        *_total(draft, from_fix=submitted.door == "fix"),
+        *(terms_problems := list(term_problems(policy, draft))),
+        *_lines(state, draft, basis),
+        *_total(draft, from_fix=submitted.door == "fix", basis=basis),
+        *freezing.value_problems(policy, draft),
     ]
+    if not terms_problems:
+        problems += _by_terms(state, policy, submitted)
     if problems:
         return tuple(problems)
-    lines = tuple(_line(line) for line in draft.lines)
+    terms = freezing.agreed(policy, draft)
+    lines = freezing.frozen_lines(
+        policy,
+        draft,
+        terms,
+        state.accounts,
+        seed=submitted.seed,
+        ts_ns=submitted.ts_ns,
+        total=_number(draft.total, ZERO),
+        money=state.setup.money,
+        before=before.lines if before else (),
+        turns=_turns(state, policy, draft, terms, before),
+    )
+    found = tuple(line for line in lines if isinstance(line, Problem))
+    if found:
+        return found
+    frozen = tuple(line for line in lines if isinstance(line, Line))
+    lines = holdings.frozen(state, policy, draft, _SIDES[draft.side], frozen, before.statement_id if before else "")
+    found = tuple(line for line in lines if isinstance(line, Problem))
+    if found:
+        return found
+    frozen = tuple(line for line in lines if isinstance(line, Line))
+    return _statement(state, submitted, oms, terms, frozen)
+
+
+def _turns(
+    state: State, policy: Policy, draft: Draft, terms: freezing.Agreed, before: Statement | None
+) -> dict[str, int] | None:
+    """The lines' turns in the policy's rotation, None where nothing looks at them."""
+    if state.setup.rules < rotation.RULES or not rotation.applies(terms.method, terms.ties, terms.remainder):
+        return None
+    accounts = [line.account for line in draft.lines]
+    return rotation.turns(state, policy.policy_id, accounts, before.statement_id if before else "")
+
+
+def _by_terms(state: State, policy: Policy, submitted: SubmitStatement) -> Iterator[Problem]:
+    """What is wrong under the terms of the statement, once these are known to be permitted."""
+    draft = submitted.draft
+    terms = freezing.agreed(policy, draft)
+    yield from freezing.basis_problems(draft, terms.basis, terms.lot)
+    yield from freezing.queue_problems(draft, terms.method, submitted.door, submitted.ts_ns)
+    yield from freezing.justification_problems(policy, draft, terms.method, state.accounts)
+
+
+def _statement(
+    state: State, submitted: SubmitStatement, oms: str, terms: freezing.Agreed, lines: tuple[Line, ...]
+) -> Statement:
+    """The statement of a draft without problems."""
+    draft, policy = submitted.draft, state.setup.policy
     return Statement(
         statement_id=draft.statement_id,
         version=1,
@@ -73,11 +132,11 @@ def register(state: State, submitted: SubmitStatement) -> Statement | tuple[Prob
         side=_SIDES[draft.side],
         total=exact_sum(line.quantity for line in lines),
         lines=lines,
-        method=Method(draft.method or policy.method),
-        lot=_number(draft.lot, policy.lot),
-        min_quantity=_number(draft.min_quantity, policy.min_quantity),
-        ties=Ties(draft.ties or policy.ties),
-        remainder=policy.remainder,
+        method=terms.method,
+        lot=terms.lot,
+        min_quantity=terms.min_quantity,
+        ties=terms.ties,
+        remainder=terms.remainder,
         policy_id=policy.policy_id,
         policy_version=policy.version,
         cl_ord_ids=draft.cl_ord_ids,
@@ -93,23 +152,39 @@ def register(state: State, submitted: SubmitStatement) -> Statement | tuple[Prob
         registered_ns=submitted.ts_ns,
         seed=submitted.seed,
         seed_commitment=seed_commitment(submitted.seed),
+        basis=terms.basis,
+        rounding=terms.rounding,
+        reference_price=terms.reference_price,
+        justification=draft.justification.strip(),
+        new_issue=_YES_NO[draft.new_issue.lower()] == "yes",
     )
 
 
 def same_content(old: Statement, new: Statement) -> bool:
-    """Whether two statements say the same, leaving aside who submitted them, when, and the seed."""
-    return (
-        replace(
-            new,
-            version=old.version,
-            door=old.door,
-            actor=old.actor,
-            registered_seq=old.registered_seq,
-            registered_ns=old.registered_ns,
-            seed=old.seed,
-            seed_commitment=old.seed_commitment,
-        )
-        == old
+    """Whether two statements say the same, leaving aside who submitted them, when, and what the gateway added."""
+    return _said(old) == _said(new)
+
+
+def _said(statement: Statement) -> Statement:
+    """The statement as it was said: without submitter, time and seed, and what was frozen on its lines.
+
+    Quantities made of weights depend on the seed where shares tie, and an account's class may have changed since.
+    """
+    made = statement.basis is not Basis.QUANTITY
+    bare = [
+        replace(line, quantity=ZERO if made else line.quantity, tier=0, turn=0, cap=None, residual=True)
+        for line in statement.lines
+    ]
+    return replace(
+        statement,
+        version=1,
+        door="",
+        actor="",
+        registered_seq=0,
+        registered_ns=0,
+        seed="",
+        seed_commitment="",
+        lines=tuple(bare),
     )
 
 
@@ -135,8 +210,11 @@ def _identity(draft: Draft) -> Iterator[Problem]:
     ):
         if value and not _WORD.fullmatch(value):
             yield Problem(0, field, "GW-602", f"{field} has control characters or more than 256 characters")
-    if draft.rationale and not re.fullmatch(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]{0,4096}", draft.rationale):
-        yield Problem(0, "rationale", "GW-602", "rationale has control characters or more than 4096 characters")
+    for field in ("rationale", "justification"):
+        if not _TEXT.fullmatch(getattr(draft, field)):
+            yield Problem(0, field, "GW-602", f"{field} has control characters or more than 4096 characters")
+    if draft.new_issue.lower() not in _YES_NO:
+        yield Problem(0, "new_issue", "GW-602", f"new_issue {draft.new_issue!r} is not yes or no")
 
 
 def _trade_date(state: State, policy: Policy, draft: Draft) -> Iterator[Problem]:
@@ -154,15 +232,22 @@ def _trade_date(state: State, policy: Policy, draft: Draft) -> Iterator[Problem]
             "GW-609",
             f"trade date {day.isoformat()} is past; today is {state.trade_date.isoformat()}",
         )
-    if day == state.trade_date and past_cut_off(policy, state.local_time):
-        yield Problem(0, "trade_date", "GW-609", f"the cut-off {policy.allocate_at} {policy.timezone} has passed")
-    if policy.effective_from > day:
-        yield Problem(
-            0,
-            "trade_date",
-            "GW-608",
-            f"policy {policy.policy_id} is effective from {policy.effective_from.isoformat()}",
-        )
+    if closed := calendar.trade_day_problem(state, day):
+        yield Problem(0, "trade_date", "GW-882", closed)
+    if day == state.trade_date and calendar.past_cut_off(state, day, state.local_time):
+        text = f"the cut-off {calendar.cut_off(state, day)} {policy.timezone} has passed"
+        yield Problem(0, "trade_date", "GW-609", text)
+    if not in_force(policy, day, state.local_time if day == state.trade_date else LAST_SECOND):
+        since = f"{policy.effective_from.isoformat()} {policy.effective_at}".removesuffix(" 00:00:00")
+        yield Problem(0, "trade_date", "GW-608", f"policy {policy.policy_id} is effective from {since}")
+
+
+LAST_SECOND = "23:59:59"
+
+
+def in_force(policy: Policy, day: date, local_time: str) -> bool:
+    """Whether the policy is effective on ``day`` at ``local_time`` (``HH:MM:SS`` in its time zone)."""
+    return (policy.effective_from, policy.effective_at) <= (day, local_time)
 
 
 def past_cut_off(policy: Policy, local_time: str) -> bool:
@@ -195,27 +280,24 @@ def _memo(policy: Policy, draft: Draft) -> Iterator[Problem]:
                 yield Problem(0, field, "GW-611", f"{field} is missing; policy {policy.policy_id} requires it")
 
 
-def _terms(policy: Policy, draft: Draft) -> Iterator[Problem]:
-    """Method, lot, minimum and ties: only the policy's own or one on its allowed list."""
+def term_problems(policy: Policy, draft: Draft) -> Iterator[Problem]:
+    """Method, basis, lot, minimum and ties: only the policy's own or one on its allowed list."""
     allowed = dict(policy.allowed)
-    for field, asked, own in (
-        ("method", draft.method, str(policy.method)),
-        ("lot", draft.lot, plain_text(policy.lot)),
-        ("min_quantity", draft.min_quantity, plain_text(policy.min_quantity)),
-        ("ties", draft.ties, str(policy.ties)),
-    ):
+    for field, own in freezing.own_terms(policy, draft).items():
+        asked = getattr(draft, field)
         if asked and _canonical(asked) not in (own, *map(_canonical, allowed.get(field, ()))):
             yield Problem(0, field, "GW-608", f"{field} {asked} differs from policy {policy.policy_id}: {own}")
 
 
-def _lines(state: State, draft: Draft) -> Iterator[Problem]:
-    """Accounts known, permitted and named once; quantities plain and positive."""
+def _lines(state: State, draft: Draft, basis: str) -> Iterator[Problem]:
+    """Accounts known, permitted and named once; quantities or weights plain and positive."""
     if not draft.lines:
         yield Problem(0, "lines", "GW-601", "the statement has no lines")
     if len(draft.lines) > MAX_LINES:
         yield Problem(0, "lines", "GW-602", f"more than {MAX_LINES} lines")
         return
     seen: dict[str, int] = {}
+    minimums = _minimums(state, draft)
     for line in draft.lines:
         if line.account in seen:
             yield Problem(
@@ -225,21 +307,29 @@ def _lines(state: State, draft: Draft) -> Iterator[Problem]:
                 f"account {line.account} is named twice, first in line {seen[line.account]}",
             )
         seen.setdefault(line.account, line.row)
-        yield from _account(state, line, several=len(draft.lines) > 1)
-        if not _positive(line.quantity):
-            yield Problem(
-                line.row,
-                "quantity",
-                "GW-607",
-                f"quantity {line.quantity or '(missing)'} is not a plain positive number",
-            )
+        yield from _account(state, line, draft)
+        yield from freezing.line_problems(line, basis)
         if line.min_quantity and plain_decimal(line.min_quantity) is None:
             yield Problem(
                 line.row, "min_quantity", "GW-607", f"min_quantity {line.min_quantity} is not a plain number"
             )
+        elif line.min_quantity and minimums is not None and _canonical(line.min_quantity) not in minimums:
+            text = f"min_quantity {line.min_quantity} is neither the policy's nor on its allowed list"
+            yield Problem(line.row, "min_quantity", "GW-608", text)
 
 
-def _account(state: State, line: DraftLine, *, several: bool) -> Iterator[Problem]:
+def _minimums(state: State, draft: Draft) -> frozenset[str] | None:
+    """The minimums a line may name; None in journals of the first rules, which did not ask."""
+    if state.setup.rules < 2:
+        return None
+    policy = state.setup.policy
+    own = freezing.own_terms(policy, draft)["min_quantity"]
+    return frozenset(("0", own, *map(_canonical, dict(policy.allowed).get("min_quantity", ()))))
+
+
+def _account(state: State, line: DraftLine, draft: Draft) -> Iterator[Problem]:
+    """The account is known, active and may take part in this statement."""
+    several = len(draft.lines) > 1
     if not line.account:
         yield Problem(line.row, "account", "GW-601", "account is missing")
         return
@@ -252,10 +342,13 @@ def _account(state: State, line: DraftLine, *, several: bool) -> Iterator[Proble
         yield Problem(line.row, "account", "GW-606", f"account {line.account} is the error account")
     elif several and not account.aggregation_permitted:
         yield Problem(line.row, "account", "GW-606", f"account {line.account} may not be aggregated")
+    elif _YES_NO.get(draft.new_issue.lower()) == "yes":
+        day = _date(draft.trade_date) or state.trade_date
+        yield from freezing.new_issue_problems(line, account, day.isoformat())
 
 
-def _total(draft: Draft, *, from_fix: bool) -> Iterator[Problem]:
-    """The lines add up to the total; a FIX statement must carry it (53)."""
+def _total(draft: Draft, *, from_fix: bool, basis: str) -> Iterator[Problem]:
+    """Quantities add up to the total; a FIX statement must carry it (53)."""
     if not draft.total:
         if from_fix:
             yield Problem(0, "total", "GW-601", "Quantity(53) is missing")
@@ -263,16 +356,14 @@ def _total(draft: Draft, *, from_fix: bool) -> Iterator[Problem]:
     if not _positive(draft.total):
         yield Problem(0, "total", "GW-607", f"total {draft.total} is not a plain positive number")
         return
+    if basis != Basis.QUANTITY:
+        return
     quantities = [plain_decimal(line.quantity) for line in draft.lines]
     known = [q for q in quantities if q is not None]
     if len(known) == len(quantities) and exact_sum(known) != Decimal(draft.total):
         yield Problem(
             0, "total", "GW-604", f"the lines add up to {plain_text(exact_sum(known))}, the total is {draft.total}"
         )
-
-
-def _line(line: DraftLine) -> Line:
-    return Line(line.account, Decimal(line.quantity), _number(line.min_quantity, ZERO))
 
 
 def _positive(text: str) -> bool:

@@ -52,7 +52,7 @@ def on_new_order(state: State, given: NewOrder) -> list[Output]:
     name = record.statement.statement_id
     order = Order(
         key, oms, broker, name, given.symbol, given.side, given.account, cl_ord_id, quantity, given.ts_ns,
-        names={cl_ord_id},
+        names={cl_ord_id}, rules=state.setup.rules, time_in_force=given.time_in_force,
     )  # fmt: skip
     state.orders[key] = order
     state.cl_ord_ids[(oms, cl_ord_id)] = key
@@ -237,6 +237,11 @@ def on_unsupported(_state: State, given: Unsupported) -> list[Output]:
     """Default deny: a type the gate cannot check goes nowhere."""
     refusal = refuse("GW-404", f"MsgType {given.msg_type} is not supported on this session")
     return [_business_reject(given.session, given.msg_seq_num, given.msg_type, "", refusal)]
+
+
+def missing(session: str, seq_num: int, msg_type: str, name: str) -> SendBusinessReject:
+    """A message that cannot be answered otherwise because the id an answer repeats is missing (380=5)."""
+    return _business_reject(session, seq_num, msg_type, "", refuse("GW-303", f"{name} is missing"))
 
 
 def _business_reject(

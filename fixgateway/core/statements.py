@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fixgateway.core import registry
-from fixgateway.core.completion import close
+from fixgateway.core import grinding, held, registry, rotation
+from fixgateway.core.completion import close, is_complete
 from fixgateway.core.inputs import (
     Operator,
+    PassTurn,
     SubmitStatement,
 )
 from fixgateway.core.model import Statement
@@ -35,11 +36,15 @@ def on_submit(state: State, given: SubmitStatement) -> list[Output]:
         return _refuse_statement(given, (problem,))
     if given.alloc_trans_type == "2":
         return _withdraw(state, given)
-    statement = registry.register(state, given)
+    before = state.statements.get(given.ref_statement_id or given.draft.statement_id)
+    statement = registry.register(state, given, before.statement if before else None)
     if not isinstance(statement, Statement):
         return _refuse_statement(given, statement)
     old = state.statements.get(statement.statement_id)
     if old is not None and registry.same_content(old.statement, statement):
+        if old.status in ("cancelled", "replaced") and state.setup.rules >= 2:
+            text = f"statement {statement.statement_id} was {old.status}; its id is not used again"
+            return _refuse_statement(given, (Problem(0, "statement_id", "GW-603", text),))
         return _ack(given, old.statement)
     if given.alloc_trans_type == "1":
         return _replace_statement(state, given, statement)
@@ -53,13 +58,15 @@ def _enter(state: State, statement: Statement) -> list[Output]:
     """Put a checked statement in force."""
     state.statements[statement.statement_id] = StatementRecord(statement)
     state.active[statement.statement_id] = None
+    rotation.enter(state, state.statements[statement.statement_id])
+    state.together.setdefault(held.key(statement), []).append(statement.statement_id)
     for cl_ord_id in statement.cl_ord_ids:
         state.named.setdefault(cl_ord_id, []).append(statement.statement_id)
     outputs: list[Output] = [StatementRegistered(statement)]
     if not statement.memo_complete:
         text = f"statement {statement.statement_id} lacks recommender, placer or discretion"
         outputs.append(Alert("GW-815", "warning", statement.statement_id, text))
-    return outputs
+    return outputs + grinding.registered(state, statement)
 
 
 def _replace_statement(state: State, given: SubmitStatement, statement: Statement) -> list[Output]:
@@ -130,9 +137,18 @@ def _ack(given: SubmitStatement, statement: Statement) -> list[Output]:
             alloc_status="0",
             alloc_rej_code="",
             reason="",
-            text=f"registered; seed commitment {statement.seed_commitment}",
+            text=f"registered; seed commitment {statement.seed_commitment}{rotation.sequence(statement)}",
         )
     ]
+
+
+def on_pass_turn(state: State, given: PassTurn) -> list[Output]:
+    """A turn of a release rotation is passed; the statement may be complete by it."""
+    outputs = rotation.on_pass(state, given)
+    record = state.statements.get(given.statement_id)
+    if record is not None and is_complete(state, record):
+        outputs += close(state, record, "complete", "", given.seq, given.ts_ns)
+    return outputs
 
 
 def end_statement(state: State, given: Operator) -> list[Output]:
@@ -152,4 +168,4 @@ def end_statement(state: State, given: Operator) -> list[Output]:
 def _cancel(state: State, record: StatementRecord, why: str, actor: str) -> list[Output]:
     record.status = why
     state.active.pop(record.statement.statement_id, None)
-    return [StatementClosed(record.statement.statement_id, why, actor)]
+    return [StatementClosed(record.statement.statement_id, why, actor), *rotation.ended(state, record)]

@@ -45,9 +45,10 @@ def read(directory: Path, from_seq: int = 1) -> Iterator[Record]:
         RecordRemoved: record ``from_seq`` was.
     """
     walk = Walk(locate(directory), from_seq)
-    for body in walk.bodies():
-        if walk.next_seq > from_seq:
-            yield decode(body)
+    bodies = walk.bodies()
+    while walk.next_seq < from_seq and next(bodies, None) is not None:
+        pass
+    yield from map(decode, bodies)
 
 
 def first_seq(directory: Path) -> int:

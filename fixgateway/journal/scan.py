@@ -44,6 +44,7 @@ _NAME = re.compile(r"([0-9]{20})\.fgj(\.gz)?")
 _GZIP_DAMAGE = (gzip.BadGzipFile, zlib.error, EOFError)
 _BLOCK_BYTES = 1024 * 1024
 _FRAME_SIZE = FRAME.size
+_PEEK_SIZE, _peek = PEEK.size, PEEK.unpack_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,12 +333,14 @@ class Walk:
     def _good_bodies(self, file: BinaryIO) -> Generator[bytes, None, bytes]:
         """The bodies from here to the first wrong frame or the end; returns the bytes that are left there."""
         file.seek(self._offset)
-        data, at = b"", 0
+        data, at, size = b"", 0, 0
         while True:
-            if len(data) - at >= PEEK.size:
-                length, crc, seq = PEEK.unpack_from(data, at)
+            short = 0
+            if size - at >= _PEEK_SIZE:
+                length, crc, seq = _peek(data, at)
                 end = at + _FRAME_SIZE + length
-                if end <= len(data) or length > BODY_BYTES_MAX:
+                short = end - size
+                if end <= size or length > BODY_BYTES_MAX:
                     body = data[at + _FRAME_SIZE : end]
                     if (
                         seq != self.next_seq
@@ -346,16 +349,18 @@ class Walk:
                     ):
                         # The frame is all there and wrong; what follows tells a torn tail from damage.
                         return data[at:] + file.read(_FRAME_SIZE + BODY_BYTES_MAX + 1)
-                    at = end
                     self._crc = crc
-                    self.next_seq += 1
-                    self._offset += _FRAME_SIZE + length
+                    self.next_seq = seq + 1
+                    self._offset += end - at
+                    at = end
                     yield body
                     continue
-            more = file.read(_BLOCK_BYTES)
+            # A large record at once: block by block it would be copied over and over.
+            more = file.read(max(_BLOCK_BYTES, short))
             if not more:
                 return data[at:]
             data, at = data[at:] + more, 0
+            size = len(data)
 
     def _judge(self, segment: Segment, rest: bytes, last: bool) -> None:
         """Bytes that are no good record: a torn tail is remembered, anything else raises."""

@@ -51,6 +51,8 @@ _MSG_TYPE: Final[Mapping[type[Any], str]] = {
     inputs.Execution: "8",
     inputs.CancelReject: "9",
     inputs.AllocationAck: "P",
+    inputs.ReportedAllocation: "AS",
+    inputs.Confirmation: "AK",
 }
 
 
@@ -107,6 +109,15 @@ def _execution_fields(out: outputs.ExecutionApplied) -> dict[str, Any]:
     }
 
 
+def _split_fields(out: outputs.StatementSplit) -> dict[str, Any]:
+    return {
+        "statement_id": out.statement_id,
+        "ratio": f"{out.numerator}:{out.denominator}",
+        "total": plain_text(out.total),
+        "filled": plain_text(out.filled),
+    }
+
+
 def _allocated_fields(out: outputs.StatementAllocated) -> dict[str, Any]:
     return {
         "statement_id": out.statement_id,
@@ -150,9 +161,27 @@ _OUTPUT_LINES: Final[Mapping[type[Any], _Rule]] = {
     outputs.StatementRefused: ("info", "statement refused", _refused_fields),
     outputs.StatementClosed: ("info", "statement closed", _named("statement_id", "why", "actor")),
     outputs.ExecutionApplied: ("debug", "execution", _execution_fields),
+    outputs.StatementSplit: ("warning", "statement split", _split_fields),
     outputs.StatementAllocated: ("info", "statement allocated", _allocated_fields),
     outputs.AllocationAcked: (
         "info", "allocation answered", _named("alloc_id", "statement_id", "broker", "status", "text")),
+    outputs.ReportJudged: (
+        "info", "report judged", _named("report_id", "alloc_id", "statement_id", "broker", "verdict", "text")),
+    outputs.ConfirmationJudged: (
+        "info", "confirmation judged",
+        _named("confirm_id", "alloc_id", "statement_id", "broker", "account", "verdict", "text")),
+    outputs.SendReportAck: ("debug", "report answered", _named("report_id", "alloc_status", "reason", "text")),
+    outputs.SendConfirmationAck: (
+        "debug", "confirmation answered", _named("confirm_id", "account", "affirm_status", "reason", "text")),
+    outputs.SendConfirmationRequest: (
+        "info", "confirmation asked for", _named("request_id", "alloc_id", "statement_id", "account")),
+    outputs.CompletionMeasured: (
+        "info", "day measured",
+        _named("broker", "stage", "due", "allocated", "accepted", "confirmed", "affirmed")),
+    outputs.RotationTurn: (
+        "info", "turn", _named("policy_id", "statement_id", "account", "turn", "outcome", "position")),
+    outputs.HoldingSet: ("warning", "holding set", _named("account", "symbol", "actor", "reason")),
+    outputs.CalendarRenewed: ("info", "calendar renewed", _named("name", "source")),
     outputs.ExceptionOpened: ("warning", "exception", _named("reason", "subject", "text")),
     outputs.Alert: ("warning", "alert", _named("severity", "reason", "subject", "text")),
     outputs.Flagged: ("info", "flagged", _named("reason", "text")),

@@ -40,12 +40,15 @@ OTHER: Final = "other"
 
 _ADMIN_TYPES = ("0", "1", "2", "3", "4", "5", "A")
 _TRADE_TYPES = ("8", "9", "D", "E", "F", "G", "H", "Q", "j", "s", "AB", "AC", "AE", "AR", "BE", "BF")
-_ALLOCATION_TYPES = ("J", "P", "AS", "AT", "AK", "AU")
+_ALLOCATION_TYPES = ("J", "P", "AS", "AT", "AK", "AU", "BH")
 MSG_TYPES: Final = frozenset((*_ADMIN_TYPES, *_TRADE_TYPES, *_ALLOCATION_TYPES))
 """MsgType(35) values that get a series of their own."""
 
 CAUSES: Final = ("bug", "clock", "damaged", "full", "slow", "spare", "store")
 """Why new orders may be off."""
+
+STEPS: Final = ("due", "allocated", "accepted", "confirmed", "affirmed")
+"""Steps of a trade date's work, as fields of :class:`outputs.CompletionMeasured`."""
 
 _RECORD_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 _SYNC_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5)
@@ -82,6 +85,12 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
            "AllocationInstructions decided, by AllocTransType(71)."),
     Metric("fixgateway_allocation_acks_total", "counter", ("broker", "status"),
            "Answers of the brokers to allocations."),
+    Metric("fixgateway_broker_reports_total", "counter", ("broker", "verdict"),
+           "AllocationReports (AS) of brokers compared with what they were sent."),
+    Metric("fixgateway_confirmations_total", "counter", ("broker", "verdict"),
+           "Confirmations (AK) of brokers compared with what they were sent."),
+    Metric("fixgateway_confirmation_requests_total", "counter", ("broker",),
+           "ConfirmationRequests (BH): confirmations missing before the affirmation deadline."),
     Metric("fixgateway_exceptions_total", "counter", ("reason",), "Exceptions opened."),
     Metric("fixgateway_alerts_total", "counter", ("reason", "severity"), "Alerts raised."),
     Metric("fixgateway_journal_records_total", "counter", ("kind",), "Journal records written."),
@@ -93,6 +102,8 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
            _SYNC_BUCKETS),
     Metric("fixgateway_allocation_seconds", "histogram", (),
            "From a statement's completion to its AllocationInstruction on the wire.", _ALLOCATION_BUCKETS),
+    Metric("fixgateway_day_accounts", "gauge", ("broker", "stage", "step"),
+           "Accounts of the last trade date measured at a deadline or the day's end: due and how many were done."),
     Metric("fixgateway_session_up", "gauge", ("session",), "1 while the FIX session is logged on."),
     Metric("fixgateway_queue_depth", "gauge", (), "Items waiting in the pump's inbox."),
     Metric("fixgateway_unallocated_quantity", "gauge", (),
@@ -157,6 +168,9 @@ _RULES: Final[Mapping[type[Any], Callable[[Input, Any], Increment | None]]] = {
     outputs.StatementClosed: lambda _, out: ("fixgateway_statements_closed_total", (out.why,)),
     outputs.ExecutionApplied: lambda _, out: ("fixgateway_executions_total", (out.effect,)),
     outputs.AllocationAcked: lambda _, out: ("fixgateway_allocation_acks_total", (out.broker, out.status)),
+    outputs.ReportJudged: lambda _, out: ("fixgateway_broker_reports_total", (out.broker, out.verdict)),
+    outputs.ConfirmationJudged: lambda _, out: ("fixgateway_confirmations_total", (out.broker, out.verdict)),
+    outputs.SendConfirmationRequest: lambda _, out: ("fixgateway_confirmation_requests_total", (out.session,)),
     outputs.ExceptionOpened: lambda _, out: ("fixgateway_exceptions_total", (reason_label(out.reason),)),
     outputs.Alert: lambda _, out: ("fixgateway_alerts_total", (reason_label(out.reason), out.severity)),
 }  # fmt: skip
@@ -222,6 +236,8 @@ class Metrics:
             for out in decided:
                 if type(out) is outputs.OrdersSwitched:
                     self.orders_halted(out.target, out.halted)
+                elif type(out) is outputs.CompletionMeasured:
+                    self.day_measured(out)
         self._add(tally)
 
     def messages(self, counts: Mapping[tuple[str, str, str], int]) -> None:
@@ -259,6 +275,12 @@ class Metrics:
         """New orders are halted or resumed for ``target`` (``all`` or a counterparty)."""
         label = target if target == "all" else self._session(target)
         self._gauges["fixgateway_orders_halted"].labels(label).set(int(halted))
+
+    def day_measured(self, out: outputs.CompletionMeasured) -> None:
+        """How much of a trade date was done at a broker."""
+        gauge = self._gauges["fixgateway_day_accounts"]
+        for step in STEPS:
+            gauge.labels(self._session(out.broker), out.stage, step).set(getattr(out, step))
 
     def unacked_orders(self, broker: str, number: int) -> None:
         """How many orders ``broker`` has not answered."""

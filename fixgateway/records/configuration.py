@@ -9,9 +9,11 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from fixgateway.core import outputs
-from fixgateway.records import tables
+from fixgateway.core.model import InstrumentTerms, plain_text
+from fixgateway.records import configuration_tables as tables
 from fixgateway.records.batch import Batch, Origin, Row
 from fixgateway.records.columns import bounded_id, safe_text
+from fixgateway.records.tables import Base
 
 
 def configured(batch: Batch, origin: Origin, out: outputs.Configured) -> None:
@@ -45,9 +47,25 @@ def _policy(batch: Batch, origin: Origin, out: outputs.Configured) -> None:
         "affirm_at": policy.affirm_at,
         "text_sha256": policy.text_sha256,
         "allowed": json.dumps({term: list(values) for term, values in policy.allowed}),
+        "effective_at": policy.effective_at,
+        "basis": str(policy.basis),
+        "rounding": str(policy.rounding),
+        "min_value": policy.min_value,
+        "price_rounding": str(policy.price_rounding),
+        "money_decimals": policy.money_decimals,
+        "residual_cash": str(policy.residual_cash),
+        "overfill": str(policy.overfill),
+        "error_account": policy.error_account,
+        "averaging": str(policy.averaging),
+        "interim": str(policy.interim),
+        "tiers": json.dumps(policy.tiers),
+        "sellable": policy.sellable,
+        "reregistrations": policy.reregistrations,
+        "instruments": json.dumps([_instrument(terms) for terms in policy.instruments]),
+        "text": policy.text,
         "engine_version": out.setup.engine_version,
     }
-    table = tables.Base.metadata.tables["policies"]
+    table = Base.metadata.tables["policies"]
     current = batch.connection.execute(select(table).where(table.c.until_seq.is_(None))).mappings().all()
     if current and all(_stored(row[name]) == current[-1][name] for name in row):
         return
@@ -56,8 +74,18 @@ def _policy(batch: Batch, origin: Origin, out: outputs.Configured) -> None:
     batch.insert(tables.PolicyRow, {**origin.columns(), **row, "until_seq": None})
 
 
+def _instrument(terms: InstrumentTerms) -> dict[str, str]:
+    """An instrument's own terms by name; numbers as plain text."""
+    own = {
+        "lot": plain_text(terms.lot) if terms.lot is not None else "",
+        "min_quantity": plain_text(terms.min_quantity) if terms.min_quantity is not None else "",
+        "remainder": str(terms.remainder or ""),
+    }
+    return {"symbol": terms.symbol} | {name: value for name, value in own.items() if value}
+
+
 def _accounts(batch: Batch, origin: Origin, out: outputs.Configured) -> None:
-    table = tables.Base.metadata.tables["accounts"]
+    table = Base.metadata.tables["accounts"]
     current = {
         row["account"]: row
         for row in batch.connection.execute(select(table).where(table.c.until_seq.is_(None))).mappings()

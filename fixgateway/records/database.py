@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from fixgateway.errors import ConfigError, FixgatewayError, UsageError
+from fixgateway.records import booked_tables, configuration_tables  # noqa: F401  so that their tables are made, too
 from fixgateway.records.tables import SCHEMA_VERSION, Base, Projection
 
 BUSY_TIMEOUT_SECONDS = 10

@@ -31,6 +31,7 @@ from fixgateway.journal.codec import decode_outputs
 from fixgateway.journal.reader import Follower
 from fixgateway.journal.records import Kind, Record
 from fixgateway.records.batch import Batch, Origin
+from fixgateway.records.booked_writers import delivered
 from fixgateway.records.database import create_schema, short
 from fixgateway.records.tables import Projection, Unprojected
 from fixgateway.records.writers import WRITERS
@@ -148,6 +149,8 @@ class Projector:
     def _project(connection: Connection, chunk: list[Record]) -> None:
         batch = Batch(connection)
         for record in chunk:
+            if record.kind is Kind.WIRE_OUT:
+                delivered(batch, record)
             if record.kind is not Kind.DECISION:
                 continue
             input_seq, decided = decode_outputs(record.payload)

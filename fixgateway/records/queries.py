@@ -16,6 +16,11 @@ from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, and
 
 from fixgateway.core.model import plain_text
 from fixgateway.errors import UsageError
+from fixgateway.records import (  # noqa: F401  so that their tables are known
+    booked_tables,
+    configuration_tables,
+    rotation_tables,
+)
 from fixgateway.records.tables import Base
 
 Record = dict[str, Any]
@@ -191,7 +196,7 @@ def allocations(
 
 
 def allocation(engine: Engine, alloc_id: str) -> Record:
-    """One AllocationInstruction with ``lines``, ``orders``, ``acks``, ``reports`` and the ``division`` behind it.
+    """One AllocationInstruction: ``lines``, ``orders``, ``fees``, what was answered and confirmed, ``division``.
 
     The division's lines say per account: intent, exact share (``num/den``), floor, award, quantity, rule.
 
@@ -205,11 +210,16 @@ def allocation(engine: Engine, alloc_id: str) -> Record:
         head = found[0]
         _add_lines(connection, "allocation_lines", found)
         _add_lines(connection, "allocation_orders", found, "orders")
-        for key, name in (("acks", "allocation_acks"), ("reports", "allocation_reports")):
+        _add_lines(connection, "allocation_fees", found, "fees")
+        for key, name in (
+            ("acks", "allocation_acks"), ("reports", "allocation_reports"), ("broker_reports", "broker_reports"),
+            ("confirmations", "confirmations"), ("affirmations", "affirmations"),
+        ):  # fmt: skip
             head[key] = _find(connection, name, *_equal(_TABLES[name], alloc_id=alloc_id), oldest_first=True)
         table = _TABLES["divisions"]
         upto = table.c.journal_seq <= head["journal_seq"]
-        conditions = [*_by_statement("divisions", head["statement_id"]), upto]
+        own = table.c.number.in_((0, head["booking"]))
+        conditions = [*_by_statement("divisions", head["statement_id"]), upto, own]
         divisions = _find(connection, "divisions", *conditions, limit=1)
         head["division"] = divisions[0] if divisions else None
         _add_lines(connection, "division_lines", divisions)
@@ -332,8 +342,10 @@ def _names(connection: Connection, wanted: str, statement_ids: set[str], order_k
         for column in columns:
             names |= _column(connection, name, column, _in(name, "order_key", order_keys))
     if statement_ids:
-        condition = _in("allocations", "statement_id", statement_ids)
-        names |= _column(connection, "allocations", "alloc_id", condition)
+        for name, column in (
+            ("allocations", "alloc_id"), ("confirmations", "confirm_id"), ("broker_reports", "report_id"),
+        ):  # fmt: skip
+            names |= _column(connection, name, column, _in(name, "statement_id", statement_ids))
     return names
 
 
@@ -344,6 +356,11 @@ _OF_STATEMENT = (
     ("allocations", "allocation sent"),
     ("allocation_acks", "allocation answered"),
     ("allocation_reports", "allocation reported"),
+    ("broker_reports", "broker's report"),
+    ("confirmations", "confirmation"),
+    ("affirmations", "confirmation answered"),
+    ("confirmation_requests", "confirmation asked for"),
+    ("rotation_turns", "turn"),
 )
 _OF_ORDER = (
     ("orders", "order", "cl_ord_id"),

@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeEngine
 
 from fixgateway.records.columns import Amount, Id, Words
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised with every change of the tables; another version is refused with "rebuild the records"."""
 
 Ident = Annotated[str, "an id that is looked up"]
@@ -69,7 +69,7 @@ class Part:
     line: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
 
 
-def _under(head: str) -> ForeignKeyConstraint:
+def under(head: str) -> ForeignKeyConstraint:
     """A line belongs to one row of ``head``."""
     return ForeignKeyConstraint(
         ("journal_seq", "position"), (f"{head}.journal_seq", f"{head}.position"), ondelete="CASCADE"
@@ -99,54 +99,6 @@ class Unprojected(Base):
     journal_seq: Mapped[Seq] = mapped_column(primary_key=True, autoincrement=False)
     ts_ns: Mapped[Seq]
     error: Mapped[str]
-
-
-class PolicyRow(Happened, Base):
-    """A policy from the moment it came into force until ``until_seq`` (empty: still in force)."""
-
-    __tablename__ = "policies"
-
-    policy_id: Mapped[Ident]
-    version: Mapped[str]
-    approved_by: Mapped[str]
-    effective_from: Mapped[date]
-    method: Mapped[str]
-    ties: Mapped[str]
-    remainder: Mapped[str]
-    lot: Mapped[Decimal]
-    min_quantity: Mapped[Decimal]
-    completion: Mapped[str]
-    price_decimals: Mapped[int]
-    require_memo: Mapped[bool]
-    timezone: Mapped[str]
-    allocate_at: Mapped[str]
-    affirm_at: Mapped[str]
-    text_sha256: Mapped[str]
-    allowed: Mapped[str]
-    engine_version: Mapped[str]
-    until_seq: Mapped[Seq | None]
-
-
-class AccountRow(Part, Base):
-    """An account as the account file had it, from this record until ``until_seq`` (empty: now)."""
-
-    __tablename__ = "accounts"
-    __table_args__ = (Index(None, "account"),)
-
-    ts_ns: Mapped[Seq]
-    account: Mapped[Ident]
-    name: Mapped[str]
-    class_: Mapped[str] = mapped_column("class", key="class_")
-    fee: Mapped[str]
-    strategy: Mapped[str]
-    status: Mapped[str]
-    fee_rate: Mapped[str]
-    owner: Mapped[str]
-    aggregation_permitted: Mapped[bool]
-    agreement_ref: Mapped[str]
-    disclosed_on: Mapped[str]
-    new_issue_restricted: Mapped[bool]
-    until_seq: Mapped[Seq | None]
 
 
 class StatementRow(Happened, Base):
@@ -182,6 +134,11 @@ class StatementRow(Happened, Base):
     discretionary: Mapped[str]
     rationale: Mapped[str]
     memo_complete: Mapped[bool]
+    basis: Mapped[str]
+    rounding: Mapped[str]
+    reference_price: Mapped[Decimal]
+    justification: Mapped[str]
+    new_issue: Mapped[bool]
     door: Mapped[str]
     actor: Mapped[str]
     registered_ns: Mapped[Seq]
@@ -198,14 +155,26 @@ class StatementRow(Happened, Base):
 
 
 class StatementLineRow(Part, Base):
-    """One account's intended quantity, in the statement's order."""
+    """One account's intended quantity and what registration froze beside it, in the statement's order.
+
+    ``weight`` is what the statement said where its basis is not quantity; ``tier`` the order client-priority serves
+    in, ``turn`` the place in the rotation (0: none), ``cap`` the sellable holding; ``residual``: whether the account
+    may bear residual cash.
+    """
 
     __tablename__ = "statement_lines"
-    __table_args__ = (_under("statements"), Index(None, "account"))
+    __table_args__ = (under("statements"), Index(None, "account"))
 
     account: Mapped[Ident]
     quantity: Mapped[Decimal]
     min_quantity: Mapped[Decimal]
+    weight: Mapped[Decimal]
+    limit: Mapped[Decimal | None] = mapped_column("price_limit", key="limit")
+    received_ns: Mapped[Seq]
+    tier: Mapped[int]
+    turn: Mapped[int]
+    cap: Mapped[Decimal | None]
+    residual: Mapped[bool]
 
 
 class StatementRefusalRow(Happened, Base):
@@ -223,7 +192,7 @@ class StatementProblemRow(Part, Base):
     """One thing wrong with a refused draft; ``row`` is 0 for the whole statement."""
 
     __tablename__ = "statement_problems"
-    __table_args__ = (_under("statement_refusals"),)
+    __table_args__ = (under("statement_refusals"),)
 
     row: Mapped[int]
     field: Mapped[str]
@@ -232,7 +201,12 @@ class StatementProblemRow(Part, Base):
 
 
 class DivisionRow(Happened, Base):
-    """A statement's total fill divided, once, over all its orders; a bust or correction makes another."""
+    """A statement's total fill divided, once, over all its orders; a bust or correction makes another.
+
+    The money columns are sums over its allocations: see :class:`AllocationRow`. ``kind`` is ``final`` or ``interim``;
+    with ``number`` above 0 it is that booking's, ``filled`` and the lines' quantities are the booking's own.
+    ``average`` is the exact price (``num/den``) that ``avg_px`` was written from.
+    """
 
     __tablename__ = "divisions"
     __table_args__ = (Index(None, "statement_id"),)
@@ -242,14 +216,28 @@ class DivisionRow(Happened, Base):
     filled: Mapped[Decimal]
     unallocated: Mapped[Decimal]
     avg_px: Mapped[str]
+    average: Mapped[str]
     seed: Mapped[str]
+    gross: Mapped[Decimal | None]
+    fills_money: Mapped[Decimal | None]
+    residual_cash: Mapped[Decimal | None]
+    averaging_cash: Mapped[Decimal | None]
+    kind: Mapped[str]
+    number: Mapped[int]
+    trade_date: Mapped[date | None]
+    notes: Mapped[str]
 
 
 class DivisionLineRow(Part, Base):
-    """How one account's share came about: exact share, floor, award and the rule."""
+    """How one account's share came about: exact share, floor, award and the rule.
+
+    ``cost_difference``: with several brokers, what it pays more than at the statement's average price. ``before``: what
+    the statement's other bookings gave it. ``place`` is the position it was served in (0: none), ``cap`` its holding,
+    ``credit`` what earlier roundings left it short of, in lots.
+    """
 
     __tablename__ = "division_lines"
-    __table_args__ = (_under("divisions"), Index(None, "account"))
+    __table_args__ = (under("divisions"), Index(None, "account"))
 
     account: Mapped[Ident]
     intent: Mapped[Decimal]
@@ -258,6 +246,11 @@ class DivisionLineRow(Part, Base):
     award: Mapped[Decimal]
     quantity: Mapped[Decimal]
     rule: Mapped[str]
+    cost_difference: Mapped[Decimal | None]
+    before: Mapped[Decimal]
+    place: Mapped[int]
+    cap: Mapped[Decimal | None]
+    credit: Mapped[str]
 
 
 class OrderRow(Happened, Base):
@@ -339,7 +332,12 @@ class ExecutionRow(Happened, Base):
 
 
 class AllocationRow(Happened, Base):
-    """An AllocationInstruction (J) to a broker; ``status`` is the broker's latest answer, else ``sent``."""
+    """An AllocationInstruction (J) to a broker; ``status`` is the broker's latest answer, else ``sent``.
+
+    ``gross`` (381) + ``residual_cash`` + ``averaging_cash`` = ``fills_money``, what the fills cost.
+    ``residual_to`` is ``accounts``, the error account or empty; ``net`` (118) is empty where the broker's charges
+    are not configured.
+    """
 
     __tablename__ = "allocations"
     __table_args__ = (Index(None, "alloc_id"), Index(None, "statement_id"))
@@ -360,27 +358,56 @@ class AllocationRow(Happened, Base):
     quantity: Mapped[Decimal]
     avg_px: Mapped[str]
     price_decimals: Mapped[int]
+    gross: Mapped[Decimal | None]
+    net: Mapped[Decimal | None]
+    fills_money: Mapped[Decimal | None]
+    residual_cash: Mapped[Decimal | None]
+    averaging_cash: Mapped[Decimal | None]
+    residual_to: Mapped[str]
+    booking: Mapped[int]
     status: Mapped[str]
     answered_seq: Mapped[Seq | None]
     answered_ns: Mapped[Seq | None]
 
 
 class AllocationLineRow(Part, Base):
-    """One account of an allocation: NoAllocs(78)."""
+    """One account of an allocation: NoAllocs(78).
+
+    ``price`` is AllocPrice(366) where not all pay the average. ``fees`` is the sum of its ``allocation_fees``,
+    ``residual`` the cents of rounding that belong to the account on top of ``gross``.
+    """
 
     __tablename__ = "allocation_lines"
-    __table_args__ = (_under("allocations"), Index(None, "account"))
+    __table_args__ = (under("allocations"), Index(None, "account"))
 
     account: Mapped[Ident]
     quantity: Mapped[Decimal]
     avg_px: Mapped[str]
+    price: Mapped[str]
+    gross: Mapped[Decimal | None]
+    commission: Mapped[Decimal | None]
+    fees: Mapped[Decimal | None]
+    net: Mapped[Decimal | None]
+    residual: Mapped[Decimal | None]
+
+
+class AllocationFeeRow(Part, Base):
+    """One fee of one account of an allocation: NoMiscFees(136); ``type`` is MiscFeeType(139)."""
+
+    __tablename__ = "allocation_fees"
+    __table_args__ = (under("allocations"),)
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account: Mapped[Ident]
+    type: Mapped[str]
+    amount: Mapped[Decimal]
 
 
 class AllocationOrderRow(Part, Base):
     """One order of an allocation: NoOrders(73)."""
 
     __tablename__ = "allocation_orders"
-    __table_args__ = (_under("allocations"), Index(None, "cl_ord_id"))
+    __table_args__ = (under("allocations"), Index(None, "cl_ord_id"))
 
     cl_ord_id: Mapped[Ident]
     order_id: Mapped[Ident]

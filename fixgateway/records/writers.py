@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import bindparam, update
 
 from fixgateway.core import outputs
-from fixgateway.core.model import ZERO, plain_decimal
+from fixgateway.core.model import ZERO, exact_sum, plain_decimal
+from fixgateway.records import booked_writers as booked
+from fixgateway.records import rotation_writers as rotation
 from fixgateway.records import tables
 from fixgateway.records.batch import Batch, Origin, Row
 from fixgateway.records.configuration import configured
@@ -61,6 +64,11 @@ def statement_registered(batch: Batch, origin: Origin, out: outputs.StatementReg
         "discretionary": s.discretionary,
         "rationale": s.rationale,
         "memo_complete": s.memo_complete,
+        "basis": str(s.basis),
+        "rounding": str(s.rounding),
+        "reference_price": s.reference_price,
+        "justification": s.justification,
+        "new_issue": s.new_issue,
         "door": s.door,
         "actor": s.actor,
         "registered_ns": s.registered_ns,
@@ -80,7 +88,9 @@ def statement_registered(batch: Batch, origin: Origin, out: outputs.StatementReg
         batch.insert(tables.StatementLineRow, {**origin.line(number), **_fields(line, _LINE)})
 
 
-_LINE = ("account", "quantity", "min_quantity")
+_LINE = (
+    "account", "quantity", "min_quantity", "weight", "limit", "received_ns", "tier", "turn", "cap", "residual",
+)  # fmt: skip
 
 
 def _fields(thing: object, names: tuple[str, ...]) -> Row:
@@ -136,25 +146,39 @@ def statement_closed(batch: Batch, origin: Origin, out: outputs.StatementClosed)
     )
 
 
+_DIVISION = (
+    "statement_id", "version", "filled", "unallocated", "avg_px", "seed", "gross", "fills_money", "residual_cash",
+    "averaging_cash", "kind", "number", "trade_date", "average",
+)  # fmt: skip
+_DIVISION_LINE = (
+    "account", "intent", "exact", "floor", "award", "quantity", "rule", "cost_difference", "before", "place", "cap",
+    "credit",
+)  # fmt: skip
+
+
 def statement_allocated(batch: Batch, origin: Origin, out: outputs.StatementAllocated) -> None:
     """The division, how each share came about, and the statement's totals."""
-    head = _fields(out, ("statement_id", "version", "filled", "unallocated", "avg_px", "seed"))
+    head = {**_fields(out, _DIVISION), "notes": "\n".join(out.notes)}
     batch.insert(tables.DivisionRow, {**origin.columns(), **head})
-    names = ("account", "intent", "exact", "floor", "award", "quantity", "rule")
     for number, line in enumerate(out.lines):
-        batch.insert(tables.DivisionLineRow, {**origin.line(number), **_fields(line, names)})
+        batch.insert(tables.DivisionLineRow, {**origin.line(number), **_fields(line, _DIVISION_LINE)})
     batch.change(
         _DIVIDE,
         {
             "which": out.statement_id,
             "before": origin.journal_seq,
             "new_allocated_seq": origin.journal_seq,
-            "new_filled": out.filled,
+            "new_filled": _booked(out) if out.number else out.filled,
             "new_unallocated": out.unallocated,
             "new_avg_px": out.avg_px,
-            "new_seed": out.seed,
+            "new_seed": out.seed or None,
         },
     )
+
+
+def _booked(out: outputs.StatementAllocated) -> Decimal:
+    """What is booked of a statement with a booking, all others included."""
+    return exact_sum((out.unallocated, *(q for line in out.lines for q in (line.before, line.quantity))))
 
 
 # ---------------------------------------------------------------- orders
@@ -294,8 +318,11 @@ def in_doubt(batch: Batch, origin: Origin, out: outputs.ResendForbidden) -> None
 
 _ALLOCATION = (
     "alloc_id", "trans_type", "ref_alloc_id", "replace_reason", "alloc_type", "statement_id", "broker", "oms",
-    "trade_date", "symbol", "security_id", "id_source", "quantity", "avg_px", "price_decimals",
+    "trade_date", "symbol", "security_id", "id_source", "quantity", "avg_px", "price_decimals", "gross", "net",
+    "fills_money", "residual_cash", "averaging_cash", "residual_to", "booking",
 )  # fmt: skip
+_SHARE = ("account", "quantity", "avg_px", "price", "gross", "commission", "net", "residual")
+_FEE = ("type", "amount")
 _ALLOCATIONS = tables.Base.metadata.tables["allocations"]
 _ANSWER = (
     update(_ALLOCATIONS)
@@ -305,14 +332,18 @@ _ANSWER = (
 
 
 def allocation_sent(batch: Batch, origin: Origin, out: outputs.SendAllocation) -> None:
-    """The allocation with its accounts and orders."""
+    """The allocation with its accounts, their fees, and its orders."""
     allocation = out.allocation
     row = {**origin.columns(), **_fields(allocation, _ALLOCATION), "side": str(allocation.side)}
     row |= {"status": "sent", "answered_seq": None, "answered_ns": None}
     batch.insert(tables.AllocationRow, row)
     for number, share in enumerate(allocation.shares):
-        line = _fields(share, ("account", "quantity", "avg_px"))
+        line = _fields(share, _SHARE)
+        line["fees"] = None if share.net is None else exact_sum(fee.amount for fee in share.fees)
         batch.insert(tables.AllocationLineRow, {**origin.line(number), **line})
+        for place, fee in enumerate(share.fees):
+            row = {**origin.line(number), "number": place, "account": share.account, **_fields(fee, _FEE)}
+            batch.insert(tables.AllocationFeeRow, row)
     names = ("cl_ord_id", "order_id", "order_qty", "avg_px", "booked_qty")
     for number, order in enumerate(allocation.orders):
         batch.insert(tables.AllocationOrderRow, {**origin.line(number), **_fields(order, names)})
@@ -332,6 +363,7 @@ def allocation_acked(batch: Batch, origin: Origin, out: outputs.AllocationAcked)
             "new_answered_ns": origin.ts_ns,
         },
     )
+    booked.ack_lines(batch, origin, out)
 
 
 def allocation_reported(batch: Batch, origin: Origin, out: outputs.SendAllocationReport) -> None:
@@ -377,6 +409,13 @@ def flag(kind: str, subject: str, reason: str = "") -> Writer:
     return write
 
 
+def statement_split(batch: Batch, origin: Origin, out: outputs.StatementSplit) -> None:
+    """A split, as a flag: the statement's row stays as it was registered."""
+    text = f"{out.numerator}:{out.denominator}; total {out.total}, filled {out.filled}"
+    row = {"kind": "statement split", "subject": out.statement_id, "reason": "", "text": text}
+    batch.insert(tables.FlagRow, {**origin.columns(), **row})
+
+
 WRITERS: Final[Mapping[type[Any], Writer]] = {
     outputs.Configured: configured,
     outputs.StatementRegistered: statement_registered,
@@ -393,10 +432,20 @@ WRITERS: Final[Mapping[type[Any], Writer]] = {
     outputs.SendAllocation: allocation_sent,
     outputs.AllocationAcked: allocation_acked,
     outputs.SendAllocationReport: allocation_reported,
+    outputs.ReportJudged: booked.report_judged,
+    outputs.SendReportAck: booked.report_answered,
+    outputs.ConfirmationJudged: booked.confirmation_judged,
+    outputs.SendConfirmationAck: booked.confirmation_answered,
+    outputs.SendConfirmationRequest: booked.confirmation_requested,
+    outputs.CompletionMeasured: booked.completion_measured,
+    outputs.CalendarRenewed: booked.calendar_renewed,
     outputs.ExceptionOpened: exception_opened,
     outputs.Alert: alerted,
     outputs.OrdersSwitched: switched,
     outputs.Flagged: flag("flagged", "", "reason"),
+    outputs.StatementSplit: statement_split,
+    outputs.RotationTurn: rotation.turn,
+    outputs.HoldingSet: rotation.holding_set,
     outputs.CutSession: flag("session cut", "session", "reason"),
     outputs.SendDontKnow: flag("trade not known", "exec_id", "dk_reason"),
     outputs.PassToOms: nothing,  # the execution it passes on has its own row

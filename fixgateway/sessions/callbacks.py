@@ -7,6 +7,11 @@ Three rules keep the process alive (each was learned by experiment):
   ``fromApp`` and ``fromAdmin`` may.
 - The parsed message passed in is borrowed and re-ordered; the text is what counts.
 
+The engine empties its store for a Logon with ResetSeqNumFlag(141)=Y before it asks anybody, and answers when
+``fromAdmin`` returns. So there the callback waits until the reset is durable in the journal: should the machine
+fail before, the counterparty has no answer and asks for its reset again; after it, the next start knows of the
+reset. The engine holds no lock then, so the pump, whatever it is sending, comes to the reset.
+
 One :class:`Callbacks` serves one engine (the acceptor, or one broker's initiator) and is called by that
 engine's one thread, except ``toApp`` and ``onOutgoing``, which also run in the pump's thread while it sends.
 """
@@ -23,7 +28,7 @@ import quickfix as fix
 
 from fixgateway.sessions import texts
 from fixgateway.sessions.inbox import Inbox
-from fixgateway.sessions.items import Accepted, EngineRefused, Outgoing, Seen, SessionEvent
+from fixgateway.sessions.items import Accepted, Barrier, EngineRefused, Outgoing, Seen, SessionEvent
 from fixgateway.sessions.links import Link, Sending
 
 Resend = Callable[[str, int, str], str | None]
@@ -32,6 +37,10 @@ runs under the engine's locks: it must answer at once and must not call the engi
 
 TIMER_SECONDS = 0.5
 """How often the timers of the acceptor's other sessions are run while one session is busy."""
+
+RESET_SECONDS = 10.0
+"""How long a Logon is not answered while the reset it asks for is not durable yet; about as long as counterparties
+wait for an answer. Then the connection is dropped, without an answer, and the counterparty asks again."""
 
 MAX_EVENT_CHARS = 500
 """Longer event texts are cut: a stranger's message can be part of one."""
@@ -150,11 +159,14 @@ class Callbacks(fix.Application):  # type: ignore[misc]
 
     def fromAdmin(self, message: Any, session_id: Any) -> None:
         """A session-level message."""
+        refuse = False
         try:
             if not self.poison.reason:
-                self._deliver_admin(message, session_id)
+                refuse = not self._deliver_admin(message, session_id)
         except BaseException as error:
             self.poison.set("", "fromAdmin", error)
+        if refuse:
+            raise fix.RejectLogon("the reset of the sequence numbers is not durable")
 
     def fromApp(self, message: Any, session_id: Any) -> None:
         """An application message, in sequence."""
@@ -176,18 +188,21 @@ class Callbacks(fix.Application):  # type: ignore[misc]
 
     # ------------------------------------------------------------ delivery
 
-    def _deliver_admin(self, message: Any, session_id: Any) -> None:
+    def _deliver_admin(self, message: Any, session_id: Any) -> bool:
+        """Put it into the inbox; False when it is a Logon that must not be answered."""
         link, number = self._identify(message, session_id)
         due = link.session.getExpectedTargetNum()
         if due == 1 and link.expected > 1:
             # A schedule or ResetOnLogon did it; the engine says nothing. It must come before what is number 1 now.
             self.reset(link, "the engine expects MsgSeqNum 1 again: the store was reset")
         seen = self._text_of(link, number, message)
+        msg_type = texts.msg_type(seen.text)
+        if msg_type == "A" and link.resetting and not self._reset_is_durable(link):
+            return False
         if number == due:
             self._accept(link, number, seen, admin=True)
-            return
+            return True
         # Delivered out of turn (a Logon above a gap, say). It must not pass for the highest number received.
-        msg_type = texts.msg_type(seen.text)
         if msg_type == "3" and number > due:
             link.early[number] = seen
         self.put(
@@ -201,6 +216,20 @@ class Callbacks(fix.Application):  # type: ignore[misc]
         if msg_type in _INCR_WHATEVER_THE_NUMBER:
             # The engine now adds one to the number due, as if message `due` had come: take it back beforehand.
             link.session.setNextTargetMsgSeqNum(due - 1)
+        return True
+
+    def _reset_is_durable(self, link: Link) -> bool:
+        """Wait until the session's new epoch is in the journal; False: it is not, and the connection is gone."""
+        barrier = Barrier(link.name)
+        self.put(barrier)
+        link.resetting = not barrier.durable.wait(RESET_SECONDS)
+        self._next_timers = monotonic() + TIMER_SECONDS  # we kept the engine from reading, see _accept
+        if link.resetting:
+            waited = f"{RESET_SECONDS:.0f} s"
+            self._event(link, f"alert: a reset was not durable in {waited}; its Logon is not answered")
+            # At once, else the engine would answer with a Logout, number 1 of the new epoch.
+            link.session.disconnect()
+        return not link.resetting
 
     def _identify(self, message: Any, session_id: Any) -> tuple[Link, int]:
         link = self.links[session_id.toString()]
@@ -333,6 +362,7 @@ class Callbacks(fix.Application):  # type: ignore[misc]
     def reset(self, link: Link, why: str) -> None:
         """The session's numbers start at 1: a new epoch."""
         link.begin_epoch()
+        link.resetting = True
         self.put(SessionEvent(link.name, time_ns(), "reset", why))
 
     def _own_logon(self, link: Link, text: str) -> None:
@@ -383,92 +413,3 @@ def set_body(message: Any, body: str) -> None:
     """
     first_tag, rest = body.split("=", 1)
     message.setField(int(first_tag), rest[:-1] if rest.endswith(texts.SOH) else rest)
-
-
-class WireLog(fix.Log):  # type: ignore[misc]
-    """The only place where the engine shows raw text; one per session."""
-
-    def __init__(self, callbacks: Callbacks, link: Link) -> None:
-        super().__init__()
-        self._callbacks = callbacks
-        self._link = link
-
-    def clear(self) -> None:
-        """Nothing is kept here."""
-
-    def backup(self) -> None:
-        """Nothing is kept here."""
-
-    def onIncoming(self, text: str) -> None:
-        """Text read from the socket."""
-        try:
-            self._callbacks.incoming(self._link, text)
-        except BaseException as error:
-            self._callbacks.poison.set(self._link.name, "onIncoming", error)
-
-    def onOutgoing(self, text: str) -> None:
-        """Text going to the socket."""
-        try:
-            self._callbacks.outgoing(self._link, text)
-        except BaseException as error:
-            self._callbacks.poison.set(self._link.name, "onOutgoing", error)
-
-    def onEvent(self, text: str) -> None:
-        """A note of the engine."""
-        try:
-            self._callbacks.event(self._link, text)
-        except BaseException as error:
-            self._callbacks.poison.set(self._link.name, "onEvent", error)
-
-
-class EngineLog(fix.Log):  # type: ignore[misc]
-    """Notes of the engine that belong to no session: connections, strangers."""
-
-    def __init__(self, callbacks: Callbacks) -> None:
-        super().__init__()
-        self._callbacks = callbacks
-
-    def clear(self) -> None:
-        """Nothing is kept here."""
-
-    def backup(self) -> None:
-        """Nothing is kept here."""
-
-    def onIncoming(self, text: str) -> None:
-        """A stranger's message; the engine's event repeats it."""
-
-    def onOutgoing(self, text: str) -> None:
-        """Does not happen."""
-
-    def onEvent(self, text: str) -> None:
-        """A note of the engine."""
-        try:
-            if text.startswith("Accepted connection"):
-                self._callbacks.accepting = True
-            self._callbacks.put(SessionEvent("", time_ns(), "event", text[:MAX_EVENT_CHARS]))
-        except BaseException as error:
-            self._callbacks.poison.set("", "onEvent", error)
-
-
-class Logs(fix.LogFactory):  # type: ignore[misc]
-    """Makes the logs, and keeps them: the engine only borrows."""
-
-    def __init__(self, callbacks: Callbacks) -> None:
-        super().__init__()
-        self._callbacks = callbacks
-        self._kept: list[Any] = []
-
-    def create(self, *session_id: Any) -> Any:
-        """A log for one session, or for the engine itself."""
-        log: Any
-        if session_id:
-            log = WireLog(self._callbacks, self._callbacks.links[session_id[0].toString()])
-        else:
-            log = EngineLog(self._callbacks)
-        # Handing over ownership takes a path in the binding that corrupts its lock.
-        log.thisown = False
-        self._kept.append(log)
-        return log
-
-    def destroy(self, log: Any) -> None:
-        """Logs live as long as the process."""

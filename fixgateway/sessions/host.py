@@ -17,10 +17,11 @@ import quickfix as fix
 
 from fixgateway.errors import FixgatewayError, UsageError, WireError
 from fixgateway.sessions import listener, store, texts
-from fixgateway.sessions.callbacks import Callbacks, Logs, Poison, Resend, set_body
+from fixgateway.sessions.callbacks import Callbacks, Poison, Resend, set_body
 from fixgateway.sessions.dictionary import write_dictionaries
 from fixgateway.sessions.inbox import Inbox
 from fixgateway.sessions.links import Link, Sending
+from fixgateway.sessions.logs import Logs
 from fixgateway.sessions.settings import (
     HostSpec,
     SessionSpec,

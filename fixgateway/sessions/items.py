@@ -7,7 +7,8 @@ when the callback ran. ``seq`` is set by the pump when it journals the item; nob
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 from typing import Literal
 
 
@@ -71,4 +72,15 @@ class SessionEvent:
     seq: int = 0
 
 
-Item = Seen | Accepted | EngineRefused | Outgoing | SessionEvent
+@dataclass(slots=True)
+class Barrier:
+    """Nothing that happened: the engine's thread waits until the records of all items before it are durable.
+
+    The pump syncs at once and sets ``durable``, before it sends anything.
+    """
+
+    session: str
+    durable: Event = field(default_factory=Event)
+
+
+Item = Seen | Accepted | EngineRefused | Outgoing | SessionEvent | Barrier

@@ -42,6 +42,7 @@ class Link:
         sent: what the pump sent and may not have journaled yet; filled in the pump's thread only.
         used: whether this epoch's sender numbers have begun.
         reset_sent: our own last Logon asked for a reset.
+        resetting: the numbers began at 1 again, and that may not be durable yet.
         reopen: log on again once down.
     """
 
@@ -56,6 +57,7 @@ class Link:
     sent: deque[Outgoing] = field(default_factory=lambda: deque(maxlen=MAX_UNJOURNALED))
     used: bool = False
     reset_sent: bool = False
+    resetting: bool = False
     reopen: bool = False
 
     @property

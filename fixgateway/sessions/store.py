@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from fixgateway.sessions.settings import SessionSpec
 
@@ -23,6 +24,9 @@ _SEQNUMS = re.compile(rb"(\d{20}) : (\d{20})")
 _NUMBER_MAX = 2**31 - 1
 _CREATED = re.compile(rb"\d{8}-\d\d:\d\d:\d\d(\.\d{1,9})?\s*")
 _ENTRY = re.compile(rb"(\d+),(\d+),(\d+) ")
+_BEGINNING = re.compile(rb"8=[^\x01]+\x019=\d+\x0135=[^\x01]+\x0134=(\d+)\x01")
+_BEGINNING_BYTES = 64
+"""The engine writes MsgSeqNum(34) as the fourth field: a longer piece of a message shows its number."""
 
 
 def store_path(store_dir: Path, spec: SessionSpec, suffix: str) -> Path:
@@ -138,34 +142,84 @@ class Held:
 
     ``numbers`` are the next sender and target number, None when they cannot be read; ``sound`` the MsgSeqNums
     of the messages that can be resent, ascending; ``whole`` says that every file is as the engine wrote it;
-    ``files`` whether there is any.
+    ``files`` whether there is any; ``torn`` says that nothing is wrong but that the engine was ended while it
+    wrote a message, which has not left then.
     """
 
     numbers: tuple[int, int] | None
     sound: tuple[int, ...]
     whole: bool
     files: bool = True
+    torn: bool = False
 
 
 def look(store_dir: Path, spec: SessionSpec) -> Held:
     """Read a session's store and check all of it."""
     numbers = read_seqnums(store_dir, spec)
     sound = tuple(number for number, _ in _sound(store_dir, spec))
-    files = {suffix: _read(store_path(store_dir, spec, suffix)) for suffix in ("header", "session")}
-    header, created = files["header"], files["session"]
+    header, created = (_read(store_path(store_dir, spec, suffix)) for suffix in ("header", "session"))
     body_size = _size(store_path(store_dir, spec, "body"))
-    entries = list(_ENTRY.finditer(header or b""))
-    whole = (
+    listing = _Listing.of(header or b"")
+    right = (
         numbers is not None
         and header is not None
-        and sum(len(entry[0]) for entry in entries) == len(header)
-        and sum(int(entry[3]) for entry in entries) == body_size
-        and len(sound) == len({entry[1] for entry in entries})
+        and len(sound) == listing.messages
         and created is not None
         and _CREATED.fullmatch(created) is not None
     )
-    there = body_size is not None or any(content is not None for content in files.values())
-    return Held(numbers, sound, whole, there or store_path(store_dir, spec, "seqnums").exists())
+    whole = right and listing.rest == b"" and listing.body_bytes == body_size
+    torn = right and not whole and numbers is not None and _is_torn(store_dir, spec, numbers[0], sound, listing)
+    there = body_size is not None or header is not None or created is not None
+    return Held(numbers, sound, whole, there or store_path(store_dir, spec, "seqnums").exists(), torn)
+
+
+class _Listing(NamedTuple):
+    """What a header lists: how many messages in how many bytes of the body, how many of its own, and the rest."""
+
+    messages: int
+    body_bytes: int
+    entry_bytes: int
+    rest: bytes
+
+    @classmethod
+    def of(cls, header: bytes, before: int = 0) -> _Listing:
+        """Entries one behind the other from the beginning on, up to that of message ``before``; the rest."""
+        numbers: set[int] = set()
+        at = body_bytes = 0
+        while (match := _ENTRY.match(header, at)) and int(match[1]) != before:
+            numbers.add(int(match[1]))
+            body_bytes += int(match[3])
+            at = match.end()
+        return cls(len(numbers), body_bytes, at, header[at:])
+
+
+def _is_torn(store_dir: Path, spec: SessionSpec, number: int, sound: tuple[int, ...], listing: _Listing) -> bool:
+    """Whether message ``number``, the next one, was being written and nothing else is wrong.
+
+    The engine writes the text, then its entry, then the number after it.
+    """
+    body = _read(store_path(store_dir, spec, "body")) or b""
+    text = body[listing.body_bytes :]
+    if len(body) < listing.body_bytes:
+        return False
+    if listing.rest:
+        entry = b"%d,%d,%d " % (number, listing.body_bytes, len(text))
+        return entry.startswith(listing.rest) and _is_sound(text, number)
+    shown = _BEGINNING.match(text)
+    if shown:
+        return int(shown[1]) == number
+    begins = text[:5] == b"8=FIX"[: len(text)]
+    return begins and len(text) < _BEGINNING_BYTES and max(sound, default=0) == number - 1
+
+
+def cut(store_dir: Path, spec: SessionSpec, number: int) -> None:
+    """Cut message ``number``, the last one, or its beginning, off a store. Ended half way it can be repeated."""
+    header = store_path(store_dir, spec, "header")
+    listing = _Listing.of(header.read_bytes(), number)
+    for path, size in ((header, listing.entry_bytes), (store_path(store_dir, spec, "body"), listing.body_bytes)):
+        with path.open("r+b") as file:
+            file.truncate(size)
+            os.fsync(file.fileno())
 
 
 def _size(path: Path) -> int | None:

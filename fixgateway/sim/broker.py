@@ -1,4 +1,4 @@
-"""A scriptable broker: accepts one FIX session and answers D, G, F, J and H as its script says.
+"""A scriptable broker: accepts one FIX session and answers D, G, F, J, H, AU and BH as its script says.
 
 One thread owns all state: the session's thread only queues what arrived, so scripts run in order and a
 message is never handled beside another. When 100,000 messages wait, the session waits too.
@@ -17,6 +17,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 from fixgateway.errors import FixgatewayError
+from fixgateway.sim.booker import Booker, plain
 from fixgateway.sim.fields import Fields, Pair, utc_timestamp
 from fixgateway.sim.peer import Peer
 from fixgateway.sim.script import BrokerScript, Step
@@ -30,12 +31,6 @@ _ENDED = frozenset("348C")
 
 # ExecType as FIX 4.3 and later write it → (ExecTransType 20, ExecType 150) before; "" is the order's status
 _BEFORE_43 = {"F": ("0", ""), "H": ("1", ""), "G": ("2", ""), "I": ("3", "")}
-
-
-def plain(value: Decimal) -> str:
-    """A number without exponent and trailing zeros."""
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 @dataclass(slots=True)
@@ -113,13 +108,16 @@ class Broker:
         self._ids = itertools.count(1)
         self._order_count = 0
         self._inbox: queue.Queue[Fields | None] = queue.Queue(MAX_WAITING)
-        self._due: list[tuple[float, int, BrokerOrder]] = []
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._booker = Booker(lambda kind, pairs: self.peer.send(kind, pairs), self._later, self._id)
         self._on_type: dict[str, Callable[[Fields], None]] = {
             "D": self._on_order,
             "F": self._on_cancel,
             "G": self._on_replace,
             "H": self._on_status_request,
             "J": self._on_allocation,
+            "AU": self._booker.on_ack,
+            "BH": self._booker.on_request,
         }
         self.peer = Peer.listen(
             host, port, comp_id, target, begin_string=begin_string, seq_file=seq_file,
@@ -166,7 +164,11 @@ class Broker:
                 self.peer.inbox.errors.append(f"broker: {type(error).__name__}: {error}")
 
     def _run_due(self) -> None:
-        _, _, order = heapq.heappop(self._due)
+        _, _, action = heapq.heappop(self._due)
+        action()
+
+    def _advance(self, order: BrokerOrder) -> None:
+        """The next step of an order's script."""
         if order.next_step >= len(order.script.steps):
             return
         step = order.script.steps[order.next_step]
@@ -175,8 +177,10 @@ class Broker:
         self._schedule(order, float(step.number) if step.verb == "wait" else 0.0)
 
     def _schedule(self, order: BrokerOrder, wait_seconds: float = 0.0) -> None:
-        due = time.monotonic() + order.script.delay_seconds + wait_seconds
-        heapq.heappush(self._due, (due, next(self._ids), order))
+        self._later(order.script.delay_seconds + wait_seconds, lambda: self._advance(order))
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._due, (time.monotonic() + seconds, next(self._ids), action))
 
     # ------------------------------------------------------------ messages in
 
@@ -243,6 +247,11 @@ class Broker:
             reject = [(88, "7"), (58, f"{answer} by the script")] if "rejected" in answer else []
             head = [(70, fields.get(70)), (60, utc_timestamp()), (75, fields.get(75)), (87, statuses[answer])]
             self.peer.send("P", head + reject)
+        if "accepted" in self.script.allocation and fields.get(71) in ("0", "1"):
+            script = self.script
+            self._booker.allocated(
+                fields, script.allocation_report, script.confirmations, script.late_seconds
+            )
 
     # ------------------------------------------------------------ what a script does
 

@@ -21,6 +21,11 @@ A scenario file is TOML; every key is optional, shown with its default. The firs
     on_cancel = "accept"         # accept | reject | silent
     on_replace = "accept"        # accept | reject | silent
     allocation = ["accepted"]    # answers to J: received | accepted | rejected | account-rejected
+    allocation_report = "none"   # AS for an accepted J: none | right | wrong-quantity | wrong-price |
+                                 #   duplicate | unasked
+    confirmations = []           # AK, accounts in turn: right | wrong-quantity | wrong-price | wrong-account |
+                                 #   missing | late | duplicate | copy; rejected ones are corrected, BH is answered
+    late_seconds = 1.0           # how late a late one is
     disconnect_after = 0         # cut the connection after so many orders; 0 never
 
     [[rule]]
@@ -39,6 +44,7 @@ from pathlib import Path
 from typing import Any
 
 from fixgateway.errors import ConfigError, UsageError
+from fixgateway.sim.booker import CONFIRMATIONS, REPORTS
 from fixgateway.sim.fields import Fields
 from fixgateway.sim.names import tag_of
 
@@ -79,6 +85,9 @@ class BrokerScript:
     on_cancel: str = "accept"
     on_replace: str = "accept"
     allocation: tuple[str, ...] = ("accepted",)
+    allocation_report: str = "none"
+    confirmations: tuple[str, ...] = ()
+    late_seconds: float = 1.0
     disconnect_after: int = 0
     rules: tuple[tuple[tuple[tuple[int, str], ...], Mapping[str, Any]], ...] = ()
 
@@ -182,8 +191,9 @@ def _checked(table: Mapping[str, Any], where: str) -> dict[str, Any]:
             out["steps"] = parse_steps(out["steps"])
     except UsageError as error:
         raise ConfigError(f"{where}: steps: {error}") from error
-    if "allocation" in out:
-        out["allocation"] = tuple(out["allocation"])
+    for key in ("allocation", "confirmations"):
+        if key in out:
+            out[key] = tuple(out[key])
     return out
 
 
@@ -197,5 +207,8 @@ _KEYS: dict[str, tuple[Any, Any, str]] = {
     "allocation": (
         list, lambda v: set(v) <= set(ALLOCATION_ANSWERS), f"a list of {' | '.join(ALLOCATION_ANSWERS)}"
     ),
+    "allocation_report": (str, REPORTS.__contains__, " | ".join(REPORTS)),
+    "confirmations": (list, lambda v: set(v) <= set(CONFIRMATIONS), f"a list of {' | '.join(CONFIRMATIONS)}"),
+    "late_seconds": ((int, float), lambda v: 0 <= v <= 3600, "seconds from 0 to 3600"),
     "disconnect_after": (int, lambda v: v >= 0, "a number of orders"),
 }  # fmt: skip

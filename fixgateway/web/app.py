@@ -9,17 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from datetime import date
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Annotated, Literal
 
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 import fixgateway
-from fixgateway.config import statements
+from fixgateway.config import proposals, statements
 from fixgateway.config.preview import preview
 from fixgateway.core.model import Policy
 from fixgateway.errors import FixgatewayError, UsageError
@@ -33,6 +35,7 @@ _UNAVAILABLE = ("GW-502", "GW-503", "GW-615")
 Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 MaybeText = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 SeqNum = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
+Count = Annotated[int, Query(ge=0, le=10_000_000)]
 SessionAction = Literal["logout", "enable", "disable", "seq", "roll"]
 
 
@@ -49,6 +52,20 @@ class Switch(Action):
 
     target: Text
     reason: Text
+
+
+class Pass(Action):
+    """Passing a turn: whose, and why."""
+
+    account: Text
+    reason: Text
+
+
+class HoldingChange(Pass):
+    """What an account may sell of a symbol, and why it changes."""
+
+    symbol: Text
+    quantity: Text
 
 
 class SessionChange(Action):
@@ -98,7 +115,15 @@ async def _source(request: Request) -> statements.Source:
     return statements.parse(await request.body(), suffix, "body")
 
 
+async def _proposal(request: Request) -> dict[str, Decimal]:
+    """The proposed allocation in the body, JSON or CSV by content type."""
+    suffix = ".csv" if request.headers.get("content-type", "").startswith("text/csv") else ".json"
+    return proposals.parse(await request.body(), suffix, "body")
+
+
 Source = Annotated[statements.Source, Depends(_source)]
+Proposed = Annotated[dict[str, Decimal], Depends(_proposal)]
+Fills = Annotated[tuple[str, ...], Query()]
 Actor = Annotated[str, Header(alias="X-Actor", min_length=1, max_length=64, pattern=r"^[ -~]+$")]
 Door = Annotated[Literal["http", "cli"], Header(alias="X-Door")]
 
@@ -117,9 +142,17 @@ def _add_statements(app: FastAPI, gateway: GatewayPort, queries: Queries, policy
                        statement_id=outcome.statement_id, seq=outcome.seq)  # fmt: skip
 
     @app.post("/api/statements/preview")
-    def split(source: Source, filled: str, price: str = "") -> Response:
+    def split(source: Source, filled: str = "", price: str = "", fill: Fills = ()) -> Response:
         """Split a statement for any fill; nothing is registered."""
-        return Answer(preview(source, filled, price, policy).document())
+        if not filled and not fill:
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "filled: missing (name it, or fills as fill=QTY@PRICE)")
+        return Answer(preview(source, filled, price, policy, fills=fill).document())
+
+    @app.post("/api/statements/{statement_id}/audit")
+    def check(statement_id: str, proposed: Proposed, filled: str = "") -> Response:
+        """Compare a proposed allocation (the body) with the registered statement."""
+        quantity = proposals.quantity(filled, "filled") if filled else None
+        return _found(lambda name: queries.audit(name, proposed, quantity), statement_id)
 
     @app.get("/api/statements")
     def list_statements() -> Response:
@@ -131,9 +164,19 @@ def _add_statements(app: FastAPI, gateway: GatewayPort, queries: Queries, policy
         """One statement with its lines."""
         return _found(queries.statement, statement_id)
 
+    @app.post("/api/statements/{statement_id}/pass")
+    def pass_turn(statement_id: str, by: Pass) -> Response:
+        """Pass over an account's turn in a release rotation, with the reason."""
+        return _operated(gateway.pass_turn(by.actor, statement_id, by.account, by.reason))
+
+    @app.post("/api/holdings")
+    def set_holding(by: HoldingChange) -> Response:
+        """Say what an account may sell of a symbol from now on, with the reason."""
+        return _operated(gateway.set_holding(by.actor, by.account, by.symbol, by.quantity, by.reason))
+
     @app.post("/api/statements/{statement_id}/{action}")
-    def end_statement(statement_id: str, action: Literal["cancel", "close"], by: Action) -> Response:
-        """Cancel a statement without orders, or close one with."""
+    def change_statement(statement_id: str, action: Literal["cancel", "close", "book"], by: Action) -> Response:
+        """Cancel a statement without orders, close one with, or book what is filled so far (with a reason)."""
         return _operated(gateway.operate(by.actor, action, statement_id, by.reason))
 
 
@@ -160,6 +203,34 @@ def _add_reads(app: FastAPI, gateway: GatewayPort, queries: Queries) -> None:
     def explain(alloc_id: str) -> Response:
         """One allocation with the arithmetic of every account."""
         return _found(queries.allocation, alloc_id)
+
+    @app.get("/api/explain/{any_id}")
+    def explain_any(any_id: str) -> Response:
+        """How an allocation, or a statement's newest division, came about: everything stored with it."""
+        return _found(queries.explain or queries.allocation, any_id)
+
+    @app.get("/api/affirmations")
+    def affirmations(date: date | None = None) -> Response:
+        """A trade date's allocations, confirmations and affirmations, by broker, and what is open."""
+        return Answer(queries.affirmations(date))
+
+    @app.get("/api/rotation")
+    def rotation(policy: str | None = None, turns: Count = 1_000) -> Response:
+        """The queue of each policy's rotation, and the turns there were, newest first."""
+        queues = [
+            {"policy_id": policy_id, "position": position, "account": account}
+            for policy_id, queue in gateway.rotations().items()
+            if policy in (None, policy_id)
+            for position, account in enumerate(queue, 1)
+        ]
+        return Answer({"queue": queues, "turns": list(queries.turns(policy, turns))})
+
+    @app.get("/api/fairness")
+    def fairness(
+        account: str | None = None, symbol: str | None = None, first: date | None = None, last: date | None = None
+    ) -> Response:
+        """How far remainders are from even, by account and symbol."""
+        return Answer(queries.fairness(account, symbol, first, last))
 
     @app.get("/api/trace/{any_id}")
     def trace(any_id: str) -> Response:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Any, Protocol
 
 from fixgateway.core.model import Draft
@@ -46,7 +48,19 @@ class GatewayPort(Protocol):
         ...
 
     def operate(self, actor: str, action: str, target: str, reason: str) -> OperateOutcome:
-        """``halt`` or ``resume`` orders (``target`` all or a name), ``close`` or ``cancel`` a statement."""
+        """``halt`` or ``resume`` orders (``target`` all or a name), ``close``, ``cancel`` or ``book`` a statement."""
+        ...
+
+    def pass_turn(self, actor: str, statement_id: str, account: str, reason: str) -> OperateOutcome:
+        """Pass over an account's turn in a release rotation, so that the next one's orders may leave."""
+        ...
+
+    def set_holding(self, actor: str, account: str, symbol: str, quantity: str, reason: str) -> OperateOutcome:
+        """Say what an account may sell of a symbol from now on; open statements are cut to it."""
+        ...
+
+    def rotations(self) -> Mapping[str, Sequence[str]]:
+        """The accounts of each policy in the order of their next turn."""
         ...
 
     def sessions(self) -> Sequence[Row]:
@@ -80,8 +94,11 @@ class HealthPort(Protocol):
 class Queries:
     """Reads of the database, each with a limit of its own.
 
+    ``affirmations`` takes a trade date, None for the newest; ``turns`` a policy id and how many, ``fairness``
+    account, symbol, first and last trade date, each None for all.
     ``statement``, ``trace`` (one timeline for an order, statement or allocation) and ``allocation`` (with
-    the arithmetic of every account) raise UsageError for an unknown id.
+    the arithmetic of every account) raise UsageError for an unknown id. ``explain`` takes an AllocID or a statement
+    id (without it ``allocation`` answers); ``audit`` a statement id, a proposed quantity by account, what is filled.
     """
 
     statements: Callable[[], Sequence[Row]]
@@ -90,3 +107,8 @@ class Queries:
     allocations: Callable[[], Sequence[Row]]
     allocation: Callable[[str], Row]
     trace: Callable[[str], Row]
+    affirmations: Callable[[date | None], Row] = lambda _: {}
+    explain: Callable[[str], Row] | None = None
+    audit: Callable[[str, Mapping[str, Decimal], Decimal | None], Row] = lambda *_: {}
+    turns: Callable[[str | None, int], Sequence[Row]] = lambda *_: ()
+    fairness: Callable[[str | None, str | None, date | None, date | None], Row] = lambda *_: {}

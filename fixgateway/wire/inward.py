@@ -11,15 +11,24 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from itertools import islice
+from typing import Any
 
 from fixgateway.core import inputs
-from fixgateway.core.inputs import Input
+from fixgateway.core.inputs import ExecKind, Input
 from fixgateway.core.model import Draft, DraftLine
 from fixgateway.errors import ConfigError
-from fixgateway.wire import check, dictionary
+from fixgateway.wire import booked, check, dictionary
 from fixgateway.wire.groups import Entry, Layout, layout
 from fixgateway.wire.message import DATA_OF, Message, intact
-from fixgateway.wire.values import clean_text, is_clean, iso_date, lenient_decimal, utc_ns
+from fixgateway.wire.values import (
+    clean_text,
+    is_clean,
+    iso_date,
+    iso_time,
+    lenient_decimal,
+    market_date,
+    utc_ns,
+)
 from fixgateway.wire.versions import SIDE_OF, Version, exec_kind
 
 MATCH_KEYS: Mapping[str, str] = {
@@ -35,6 +44,17 @@ _PLACER_ROLES = ("11", "12", "36")
 """PartyRole(452): order origination trader, executing trader, entering trader."""
 _RECOMMENDER_ROLES = ("122", "9")
 """PartyRole(452): investment decision maker, fund manager."""
+
+STATEMENT_TAGS: Mapping[str, str] = {
+    "9801": "method", "9802": "basis", "9803": "ties", "9804": "lot", "9805": "min_quantity",
+    "9806": "reference_price", "9807": "justification", "9808": "new_issue", "9809": "discretionary",
+}  # fmt: skip
+"""Tags of a statement's J → the draft's field, for terms that no version of J knows. User-defined, and
+below 10000: the engine refuses a higher one inside an entry of NoAllocs(78)."""
+LINE_TAGS: Mapping[str, str] = {
+    "9811": "weight", "9812": "min_quantity", "9813": "limit", "9814": "received_at",
+}  # fmt: skip
+"""The same inside an entry of NoAllocs(78)."""
 
 _DATA_TAGS = frozenset(DATA_OF) | frozenset(DATA_OF.values())
 _NUMBERS = (
@@ -189,9 +209,14 @@ def from_broker(
             reject_code=get("88", ""),
             text=get("58", ""),
             duplicate=refused and _maybe_duplicate(get("88", ""), version.alloc_rej_other, get),
+            accounts=booked.account_answers(message, version),
         )
+    if msg_type in _BOOKED and version.has_allocation_report:
+        return _BOOKED[msg_type](message, version, session, seq, ts_ns, msg_seq_num)
     return inputs.Unsupported(seq, ts_ns, session, msg_seq_num, clean_text(msg_type))
 
+
+_BOOKED: Mapping[str, Callable[..., Input]] = {"AS": booked.report, "AK": booked.confirmation}
 
 _OTHER = {"3": frozenset(("", "99")), "j": frozenset(("", "0"))}
 """SessionRejectReason(373) and BusinessRejectReason(380) that say no more than "other"."""
@@ -304,6 +329,7 @@ def _new_order(
         utc_ns(get("60", "")) or utc_ns(header.get("122", "")) or utc_ns(header.get("52", "")),
         placed_by,
         get("152", ""),
+        get("59", ""),
     )
 
 
@@ -322,10 +348,11 @@ def _statement(
     defects = [defect.split(" ", 1)[1]] if defect else []
     if not trans_type:
         defects.append(_not_a_statement(body, version))
-    lines = tuple(
-        DraftLine(row, clean_text(entry.get("79")), clean_text(entry.get("80")))
-        for row, entry in enumerate(body.entries(check.ALLOC_COUNT), 1)
-    )
+    terms: dict[str, Any] = {field: body.anywhere(tag) for tag, field in STATEMENT_TAGS.items()}
+    unclear = [tag for tag, field in STATEMENT_TAGS.items() if tag in message.fields and not terms[field]]
+    defects += [f"tag {tag} stands in several places; send it once, before NoAllocs(78)" for tag in unclear]
+    told = [tag if tag in message.fields else "" for tag in LINE_TAGS]
+    lines = tuple(_line(row, entry, told) for row, entry in enumerate(body.entries(check.ALLOC_COUNT), 1))
     draft = Draft(
         statement_id=body.get("70"),
         trade_date=iso_date(body.get("75")),
@@ -341,6 +368,7 @@ def _statement(
         placed_by=body.party(_PLACER_ROLES) or sub,
         rationale=body.get("58"),
         defects=tuple(defects),
+        **terms,
     )
     return inputs.SubmitStatement(
         seq=seq,
@@ -355,6 +383,17 @@ def _statement(
     )
 
 
+def _line(row: int, entry: Entry, told: list[str]) -> DraftLine:
+    """One entry of 78; ``told`` are the tags of :data:`LINE_TAGS` that the message has, "" for one it has not."""
+    account, quantity = clean_text(entry.get("79")), clean_text(entry.get("80"))
+    if not any(told):
+        return DraftLine(row, account, quantity)
+    more = {field: clean_text(entry.get(tag)) for tag, field in zip(told, LINE_TAGS.values(), strict=True) if tag}
+    if "received_at" in more:
+        more["received_at"] = iso_time(more["received_at"])
+    return DraftLine(row, account, quantity, **more)
+
+
 def _not_a_statement(body: _Body, version: Version) -> str:
     """Why a J registers nothing, with what would."""
     wanted = sorted(version.statement)
@@ -367,6 +406,10 @@ def _not_a_statement(body: _Body, version: Version) -> str:
 
 
 # ---------------------------------------------------------------- brokers
+
+
+_RARE_KINDS = frozenset((ExecKind.BUST, ExecKind.CORRECT, ExecKind.RESTATED, ExecKind.REPLACED))
+"""Reports that bring an order into another shape: 16017, 378 and 59 are read from no other."""
 
 
 def _execution(
@@ -384,12 +427,15 @@ def _execution(
         _number(text, tag, name, signed, defects) if (text := get(tag, "")) else None
         for tag, name, signed in _NUMBERS
     ]
+    kind = exec_kind(version, get("150", ""), get("20", ""), get("39", ""))
+    rare = kind in _RARE_KINDS
+    day_cum_qty = get("425", "")
     return inputs.Execution(
         seq=seq,
         ts_ns=ts_ns,
         session=session,
         msg_seq_num=msg_seq_num,
-        kind=exec_kind(version, get("150", ""), get("20", ""), get("39", "")),
+        kind=kind,
         ord_status=get("39", ""),
         order_id=get("37", ""),
         exec_id=get("17", ""),
@@ -410,6 +456,11 @@ def _execution(
         text=get("58", ""),
         defects=tuple(defects),
         refused=refused,
+        trade_date=market_date(get("75", "")),
+        day_cum_qty=lenient_decimal(day_cum_qty) if day_cum_qty else None,
+        orig_exec_id=get("16017", "") if rare else "",
+        restatement_reason=get("378", "") if rare else "",
+        time_in_force=get("59", "") if rare else "",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TypeAlias
 
 from fixgateway.core.model import plain_decimal, plain_text
@@ -19,12 +20,17 @@ from fixgateway.core.outputs import (
     SendAllocationReport,
     SendBusinessReject,
     SendCancelReject,
+    SendConfirmationAck,
+    SendConfirmationRequest,
     SendDontKnow,
     SendReport,
+    SendReportAck,
     SendStatementAck,
+    Share,
 )
 from fixgateway.core.values import quick
 from fixgateway.errors import WireError
+from fixgateway.wire import booked
 from fixgateway.wire.message import DATA_OF, HEADER_TAGS, SOH, TRAILER_TAGS, Message, Pair, join
 from fixgateway.wire.routing import HeaderFields, to_broker, to_oms
 from fixgateway.wire.values import (
@@ -46,6 +52,9 @@ Buildable: TypeAlias = (
     | SendStatementAck
     | SendAllocation
     | SendAllocationReport
+    | SendReportAck
+    | SendConfirmationAck
+    | SendConfirmationRequest
     | SendDontKnow
 )
 """Every send that is a message; a CutSession is not."""
@@ -54,6 +63,10 @@ NONE = "NONE"
 """OrderID(37) of an order the gateway does not know, and any other required id that is not there."""
 ALLOC_REPORT_TYPE = "3"
 """AllocReportType(794): calculated from a preliminary instruction, which is what the statement was."""
+CALCULATED = "1"
+"""AllocType(626) of an instruction that says net money and fees (FIX 4.4 vol. 5)."""
+ABSOLUTE = "3"
+"""CommType(13): an amount of money."""
 _LENGTH_OF = {data: length for length, data in DATA_OF.items()}
 _DATA_TAGS = frozenset(_LENGTH_OF)
 _ECHOED = ("1", "55", "48", "22", "40", "44")
@@ -308,6 +321,7 @@ def _block(allocation: Allocation, version: Version, now_ns: int) -> list[Pair]:
         ("74", str(allocation.price_decimals)),
         ("75", f"{allocation.trade_date:%Y%m%d}"),
         ("60", utc_text(now_ns)),
+        *(_block_money(allocation) if _says_money(allocation) else []),
         *_shares(allocation),
     ]
 
@@ -326,13 +340,45 @@ def _orders(allocation: Allocation, version: Version) -> list[Pair]:
     return pairs
 
 
+def _says_money(allocation: Allocation) -> bool:
+    """Whether it says commission, fees and net money: calculated (626=1), for a broker whose charges are known."""
+    return allocation.alloc_type == CALCULATED and allocation.net is not None
+
+
+def _block_money(allocation: Allocation) -> list[Pair]:
+    return [("381", _amount(allocation.gross)), ("118", _amount(allocation.net))]
+
+
 def _shares(allocation: Allocation) -> list[Pair]:
+    """NoAllocs(78): an entry has AllocPrice(366) at executed prices and AllocAvgPx(153) otherwise."""
     if not allocation.shares:
         return []
+    says_money = _says_money(allocation)
     pairs = [("78", str(len(allocation.shares)))]
     for share in allocation.shares:
-        pairs += [("79", share.account), ("80", plain_text(share.quantity)), ("153", share.avg_px)]
+        pairs += [("79", share.account), ("366", share.price), ("80", plain_text(share.quantity))]
+        pairs += _commission(share) if says_money else []
+        pairs.append(("153", "" if share.price else share.avg_px))
+        pairs += _net_and_fees(share) if says_money else []
     return pairs
+
+
+def _commission(share: Share) -> list[Pair]:
+    """Commission(12) as the account's own amount, CommType(13)=3, whatever the profile computes it of."""
+    return [] if share.commission is None else [("12", _amount(share.commission)), ("13", ABSOLUTE)]
+
+
+def _net_and_fees(share: Share) -> list[Pair]:
+    """AllocNetMoney(154), then NoMiscFees(136) with the fees that are not 0."""
+    charged = [fee for fee in share.fees if fee.amount]
+    pairs = [("154", _amount(share.net)), ("136", str(len(charged)) if charged else "")]
+    for fee in charged:
+        pairs += [("137", _amount(fee.amount)), ("139", fee.type)]
+    return pairs
+
+
+def _amount(value: Decimal | None) -> str:
+    return "" if value is None else plain_text(value)
 
 
 def _from_44(version: Version, pairs: list[Pair]) -> list[Pair]:
@@ -357,5 +403,8 @@ _ANSWERS: dict[type, tuple[str, Callable[..., list[Pair]]]] = {
     SendCancelReject: ("9", _cancel_reject),
     SendBusinessReject: ("j", _business_reject),
     SendStatementAck: ("P", _statement_ack),
+    SendReportAck: ("AT", booked.report_ack),
+    SendConfirmationAck: ("AU", booked.confirmation_ack),
+    SendConfirmationRequest: ("BH", booked.confirmation_request),
     SendDontKnow: ("Q", _dont_know),
 }

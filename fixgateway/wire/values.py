@@ -106,6 +106,26 @@ def iso_date(text: str) -> str:
     return _DATE.sub(r"\1-\2-\3", text) if _DATE.fullmatch(text) else text
 
 
+def iso_time(text: str) -> str:
+    """UTCTimestamp as ISO 8601 with ``Z``, to nanoseconds; anything else as it came."""
+    found = _SECOND.fullmatch(text[:17])
+    fraction = text[17:]
+    if found is None or not (fraction == "" or _FRACTION.fullmatch(fraction)):
+        return text
+    year, month, day, hour, minute, second = found.groups()
+    return f"{year}-{month}-{day}T{hour}:{minute}:{second}{fraction[:10]}Z"
+
+
+@lru_cache(maxsize=64)
+def market_date(text: str) -> date | None:
+    """LocalMktDate ``YYYYMMDD`` as a date, None when it is no real day."""
+    found = _DATE.fullmatch(text)
+    try:
+        return date(int(found[1]), int(found[2]), int(found[3])) if found else None
+    except ValueError:
+        return None
+
+
 def fix_date(text: str) -> str:
     """``YYYY-MM-DD`` or ``YYYYMMDD`` of a real day as LocalMktDate, "" for anything else."""
     digits = text.replace("-", "") if _ISO_DATE.fullmatch(text) else text

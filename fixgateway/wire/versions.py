@@ -51,7 +51,11 @@ _ACK_42: Mapping[str, str] = {
     # account was not accepted, which is what the core acts on.
     "0": "accepted", "1": "rejected", "2": "account-rejected", "3": "received",
 }  # fmt: skip
-_ACK_50: Mapping[str, str] = {**_ACK_44, "8": "rejected", "10": "rejected"}
+_ACK_50: Mapping[str, str] = {
+    # 6, 9, 11, 13, 14 wait for somebody (allocation, claim, give-up, take-up, reversal); 7, 12 undo an allocation
+    **_ACK_44, "6": "pending", "7": "reversed", "8": "rejected", "9": "pending", "10": "rejected", "11": "pending",
+    "12": "reversed", "13": "pending", "14": "pending",
+}  # fmt: skip
 
 _NO_MAP: Mapping[str, str] = {}
 

@@ -66,6 +66,35 @@ def test_a_minimum_all_rows_agree_on_is_the_statements() -> None:
     assert [line.min_quantity for line in draft.lines] == ["", ""]
 
 
+FULL: dict[str, Any] = {
+    **SMALL, "basis": "percent", "reference_price": "10.5", "justification": "one\nprice", "new_issue": "yes",
+    "lines": [{"account": "A", "weight": "60", "limit": "9.5", "received_at": "2026-11-22T14:30:00Z"},
+              {"account": "B", "weight": "40", "limit": "9", "min_quantity": "5"}],
+}  # fmt: skip
+
+
+def test_every_field_by_json_and_csv() -> None:
+    by_json = from_json(json.dumps(FULL)).draft
+    csv_text = (
+        "account,weight,limit,received_at,min_quantity,basis,reference_price,justification,new_issue,statement_id,"
+        "trade_date,symbol,side\n"
+        'A,60,9.5,2026-11-22T14:30:00Z,,percent,10.5,"one\nprice",yes,S-1,2026-11-22,XYZ,buy\n'
+        "B,40,9,,5,,,,,,,,\n"
+    )
+    by_csv = from_csv(csv_text).draft
+    assert content(by_json) == content(by_csv) == FULL
+    assert (by_json.basis, by_json.reference_price, by_json.new_issue) == ("percent", "10.5", "yes")
+    first, second = by_csv.lines
+    assert (first.weight, first.limit, first.received_at) == ("60", "9.5", "2026-11-22T14:30:00Z")
+    assert (second.quantity, second.min_quantity) == ("", "5")
+    assert from_json(json.dumps({**SMALL, "new_issue": True})).draft.new_issue == "yes"
+
+
+def test_equal_shares_need_no_column_but_the_account() -> None:
+    draft = from_csv("account,basis,total\nA,equal,100\nB,,\n").draft
+    assert (draft.basis, draft.total, [line.quantity for line in draft.lines]) == ("equal", "100", ["", ""])
+
+
 def test_json_numbers_keep_their_digits() -> None:
     text = '{"statement_id": 7, "lines": [{"account": "A", "quantity": 123456789012345678901234567890}]}'
     draft = from_json(text).draft
@@ -91,7 +120,7 @@ def test_json_floats_are_refused(number: str) -> None:
         ('{"lines": [], "lines": []}', '"lines" is written twice'),
         ('{"lines": [], "symbl": "X"}', r'"symbl": unknown field \(did you mean symbol\?\)'),
         ('{"lines": [{"acount": "X"}]}', r"line 1: .* \(did you mean account\?\)"),
-        ('{"lines": [{"account": "A", "limit": "1"}]}', "limit: read by method price/time only"),
+        ('{"lines": [{"account": "A", "weight": 0.5}]}', "weight: .* is a float"),
         ('{"lines": [], "symbol": ["X"]}', "symbol: not text"),
         ('{"lines": [], "symbol": true}', "symbol: not text"),
         ('{"lines": [], "symbol": "X\\u0001"}', "symbol: control characters"),
@@ -122,7 +151,7 @@ def test_json_problems_name_line_and_field(text: str, words: str) -> None:
         ("account,quantity,side\nA,1,buy\nB,1,sell\n", 'line 3, side: "sell" differs from "buy" on line 2'),
         ('account,quantity\n"A,1\n', "line 2: not CSV"),
         ("account,quantity\nA\x00,1\n", "line 2: account: control characters"),
-        ("account,quantity,limit\nA,1,5\n", "limit: read by method price/time only"),
+        ("account,basis\nA,equal\nB,percent\n", 'line 3, basis: "percent" differs from "equal" on line 2'),
         ("account,quantity\n" + "A,1\n" * (MAX_LINES + 1), f"more than {MAX_LINES} lines"),
     ],
 )

@@ -36,9 +36,9 @@ def terms(**more: object) -> Terms:
 
 
 def shares(lines: list[Line], filled: int | str, **more: object) -> list[Decimal]:
-    traced, unallocated = allocate(lines, Decimal(filled), terms(**more))
-    assert unallocated == max(Decimal(filled) - sum(x.quantity for x in lines), 0)
-    return [line.quantity for line in traced]
+    division = allocate(lines, Decimal(filled), terms(**more))
+    assert division.unallocated == max(Decimal(filled) - sum(x.quantity for x in lines), 0)
+    return [line.quantity for line in division.lines]
 
 
 intents = st.lists(st.integers(1, 10_000), min_size=1, max_size=12)
@@ -179,7 +179,7 @@ def test_lots(case: tuple[list[Line], int], lot: int, remainder: Remainder) -> N
 @given(partial_fills(), st.integers(0, 3000))
 def test_minimum_drops_and_never_raises(case: tuple[list[Line], int], minimum: int) -> None:
     lines, filled = case
-    traced, _ = allocate(lines, Decimal(filled), terms(min_quantity=Decimal(minimum)))
+    traced = allocate(lines, Decimal(filled), terms(min_quantity=Decimal(minimum))).lines
     assert sum(x.quantity for x in traced) == filled
     dropped = [x for x in traced if x.rule == "below-minimum"]
     assert all(x.quantity == 0 and Fraction(x.exact) < minimum for x in dropped)
@@ -193,7 +193,7 @@ def test_minimum_drops_and_never_raises(case: tuple[list[Line], int], minimum: i
 
 def test_minimum_by_iterated_exclusion() -> None:
     """999 of the example with lot 100 and minimum 150: C (99.9) is dropped, the rest re-apportioned."""
-    traced, _ = allocate(EXAMPLE, Decimal(999), terms(lot=Decimal(100), min_quantity=Decimal(150)))
+    traced = allocate(EXAMPLE, Decimal(999), terms(lot=Decimal(100), min_quantity=Decimal(150))).lines
     assert [(x.quantity, x.rule) for x in traced] == [
         (599, "odd-rest:largest-shortfall"),
         (200, "floor"),

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import POLICY, SEED, SETUP, TODAY, World, draft, one, some
+from worlds import EXAMPLE, POLICY, SEED, SETUP, TODAY, World, draft, one, some
 
 from fixgateway.core.inputs import JournalState
-from fixgateway.core.model import Draft, DraftLine
+from fixgateway.core.model import RULES, Draft, DraftLine
 from fixgateway.core.outputs import (
     Alert,
     ForwardToBroker,
@@ -97,6 +97,23 @@ def test_allowed_terms_may_be_asked_for() -> None:
     assert (statement.ties, statement.lot) == ("account", 100)
 
 
+def test_a_line_names_only_minimums_that_the_policy_knows() -> None:
+    """A minimum of the trader's own making would decide who drops out of a partial fill."""
+    policy = replace(POLICY, allowed=(("min_quantity", ("500",)),))
+    asked = draft(lines=EXAMPLE[:2])
+
+    def problems(minimum: str, rules: int = RULES) -> list[tuple[str, int, str]]:
+        world = World(replace(SETUP, policy=policy, rules=rules))
+        lines = (asked.lines[0], replace(asked.lines[1], min_quantity=minimum))
+        outputs = world.submit(replace(asked, lines=lines))
+        return [(p.reason, p.row, p.field) for x in some(outputs, StatementRefused) for p in x.problems]
+
+    assert problems("500.0") == problems("0") == problems("") == []
+    assert problems("501") == [("GW-608", 2, "min_quantity")]
+    assert problems("-1") == [("GW-607", 2, "min_quantity")]
+    assert problems("501", rules=1) == []  # as in journals from before anybody asked
+
+
 def test_same_content_again_is_the_same_statement() -> None:
     world = World()
     world.submit()
@@ -153,6 +170,15 @@ def test_cancel_by_message_and_by_person() -> None:
     world.order("C1", "10", "S-2")
     assert one(world.operate("cancel", "S-2"), StatementRefused).problems[0].reason == "GW-612"
     assert one(world.operate("cancel", "S-7"), StatementRefused).problems[0].reason == "GW-613"
+
+
+def test_a_withdrawn_statement_is_not_acknowledged_again() -> None:
+    """A late repeat of its J would else be told that it is registered, and its orders that it is not."""
+    world = World()
+    world.submit(draft("S-7"))
+    assert one(world.submit(draft("S-7")), SendStatementAck).alloc_status == "0"
+    world.submit(draft("S-7x"), alloc_trans_type="2", ref_statement_id="S-7")
+    assert one(world.submit(draft("S-7")), SendStatementAck).text.startswith("GW-603 ")
 
 
 def test_another_oms_may_not_change_it() -> None:

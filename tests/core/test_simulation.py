@@ -1,6 +1,8 @@
 """Random days against the rules, judged by a ledger of its own that shares no code with the engine.
 
-Every day is made from a seed. A failing one prints the seed and the command that repeats it.
+Days differ by their seed in what the policy says (interim booking by quota, error account, day average, a minimum)
+and in whether a broker keeps what it accepted. Every day is made from a seed. A failing one prints the seed and
+the command that repeats it.
 """
 
 from __future__ import annotations
@@ -8,16 +10,19 @@ from __future__ import annotations
 import os
 import random
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
-from worlds import TODAY, World, draft
+from worlds import POLICY, SETUP, TODAY, World, draft
 
 from fixgateway.core.engine import Engine
 from fixgateway.core.inputs import CancelReject, ExecKind
+from fixgateway.core.model import Averaging, Interim, Overfill, Rounding, Setup, Ties
 from fixgateway.core.outputs import (
     Allocation,
+    ExceptionOpened,
     ForwardToBroker,
     Output,
     SendAllocation,
@@ -33,6 +38,28 @@ from fixgateway.journal.state import Builder, lines_of
 ONE_SEED = os.environ.get("FIXGATEWAY_SEED")
 FAST, FULL = 400, 10_000
 
+_QUOTA = {"rounding": Rounding.QUOTA, "ties": Ties.ACCOUNT}
+_ERROR_ACCOUNT = {"overfill": Overfill.ERROR_ACCOUNT, "error_account": "ERR"}
+POLICIES: tuple[dict[str, Any], ...] = (
+    {},
+    _ERROR_ACCOUNT,
+    {"interim": Interim.ON_REQUEST, **_QUOTA},
+    {"interim": Interim.ON_REQUEST, **_QUOTA, **_ERROR_ACCOUNT},
+    {"averaging": Averaging.DAY},
+    {"min_quantity": Decimal(5)},
+)
+KEEPS = "BRK2"
+"""The broker that on some days keeps what it accepted."""
+
+
+def setup_of(seed: int) -> Setup:
+    """The day's configuration."""
+    brokers = tuple(
+        replace(broker, fills_from_cum=True, replace_accepted=not (seed % 4 == 3 and broker.name == KEEPS))
+        for broker in SETUP.brokers
+    )
+    return replace(SETUP, policy=replace(POLICY, **POLICIES[seed % len(POLICIES)]), brokers=brokers)
+
 
 @dataclass
 class Leg:
@@ -46,6 +73,7 @@ class Leg:
     filled: Decimal = Decimal(0)
     ended: bool = False
     fills: dict[str, Decimal] = field(default_factory=dict)
+    hidden: Decimal = Decimal(0)
 
     def exposure(self) -> Decimal:
         return self.filled if self.ended else max(self.filled, *self.asked.values())
@@ -59,7 +87,9 @@ class Ledger:
         self.closed: set[str] = set()
         self.legs: dict[tuple[str, str], Leg] = {}
         self.chain: dict[tuple[str, str], tuple[str, str]] = {}
-        self.last_sent: dict[tuple[str, str], Allocation] = {}
+        self.last_sent: dict[tuple[str, str, int], Allocation] = {}
+        self.divisions: dict[str, dict[int, StatementAllocated]] = defaultdict(dict)
+        self.told: set[str] = set()
 
     def take(self, outputs: tuple[Output, ...]) -> None:
         for output in outputs:
@@ -78,6 +108,9 @@ class Ledger:
                     self._allocated(output.allocation)
                 case StatementAllocated():
                     self._divided(output)
+                case ExceptionOpened() if output.reason == "GW-842":
+                    words = output.text.replace(",", " ").replace(":", " ").split()
+                    self.told |= {word for word in words if word in self.registered}
                 case _:
                     pass
 
@@ -115,8 +148,8 @@ class Ledger:
         assert sum(s.quantity for s in allocation.shares) == allocation.quantity
         statement = self.registered[allocation.statement_id].statement
         intents = {line.account: line.quantity for line in statement.lines}
-        assert all(s.quantity <= intents[s.account] for s in allocation.shares)
-        key = (allocation.statement_id, allocation.broker)
+        assert all(s.quantity <= intents[s.account] for s in allocation.shares if s.account != "ERR")
+        key = (allocation.statement_id, allocation.broker, allocation.booking)
         if allocation.trans_type == "0":
             assert key not in self.last_sent
         else:
@@ -127,10 +160,12 @@ class Ledger:
             self.last_sent[key] = allocation
 
     def _divided(self, division: StatementAllocated) -> None:
-        filled = sum(leg.filled for leg in self.legs.values() if leg.statement == division.statement_id)
-        assert division.filled == filled
-        assert sum(line.quantity for line in division.lines) + division.unallocated == filled
-        assert division.statement_id in self.closed
+        assert sum(line.quantity for line in division.lines) + division.unallocated == division.filled
+        assert division.statement_id in self.closed or division.kind == "interim"
+        self.divisions[division.statement_id][division.number] = division
+        if not division.number:
+            filled = sum(leg.filled for leg in self.legs.values() if leg.statement == division.statement_id)
+            assert division.filled == filled
 
     def settle(self) -> None:
         """At the end: every closed statement's fills are allocated, to the unit and per broker."""
@@ -139,9 +174,18 @@ class Ledger:
             for leg in self.legs.values():
                 if leg.statement == statement_id:
                     by_broker[leg.broker] += leg.filled
+            sent = [x for key, x in self.last_sent.items() if key[0] == statement_id]
+            if statement_id in self.told:
+                continue  # a broker keeps what is not right any more: nothing is silent about that
             for broker, filled in by_broker.items():
-                sent = self.last_sent.get((statement_id, broker))
-                assert (sent.quantity if sent else 0) == filled
+                assert sum(x.quantity for x in sent if x.broker == broker) == filled
+            told: dict[str, Decimal] = defaultdict(Decimal)
+            for share in (share for x in sent for share in x.shares):
+                told[share.account] += share.quantity
+            divided: dict[str, Decimal] = defaultdict(Decimal)
+            for line in (line for x in self.divisions[statement_id].values() for line in x.lines):
+                divided[line.account] += line.quantity
+            assert {k: q for k, q in told.items() if q} == {k: q for k, q in divided.items() if q}
 
 
 class Day:
@@ -149,13 +193,16 @@ class Day:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.world = World()
+        self.world = World(setup_of(seed))
         self.ledger = Ledger()
         self.n = 0
+        self.late: list[tuple[str, str, str, Decimal]] = []
+        self.amended: dict[str, tuple[Leg, tuple[str, Decimal] | None]] = {}
 
     def run(self, steps: int = 120) -> None:
         actions = [self.submit, *[self.order] * 3, self.replace, self.cancel, *[self.fill] * 3, self.end,
-                   self.amend, self.answer_replace, self.odds, self.session]  # fmt: skip
+                   self.amend, self.answer_replace, self.odds, self.session, self.overtaken, self.decline,
+                   self.hide, self.show, *[self.book] * 3, self.ack]  # fmt: skip
         for _ in range(steps):
             self.ledger.take(self.random.choice(actions)())
         self.ledger.take(self.world.tick(TODAY, "19:00:00"))
@@ -214,7 +261,7 @@ class Day:
             return ()
         (broker, cl_ord_id), leg = found
         # A broker fills at most what it was last asked for and confirmed: the first request of the chain.
-        room = next(iter(leg.asked.values())) - leg.filled
+        room = next(iter(leg.asked.values())) - leg.filled - self.waiting(broker, cl_ord_id)
         if room <= 0:
             return ()
         quantity = Decimal(self.random.randint(1, int(room)))
@@ -240,7 +287,7 @@ class Day:
         (broker, first), leg = found
         newest = list(leg.asked)[-1]
         asked = leg.asked[newest]
-        if self.random.random() < 0.5 and asked >= leg.filled:
+        if self.random.random() < 0.5 and asked >= leg.filled + self.waiting(broker, first):
             leg.asked = dict.fromkeys(leg.asked, asked)
             return self.world.execution(
                 ExecKind.REPLACED,
@@ -280,6 +327,90 @@ class Day:
             session=broker,
         )
 
+    def waiting(self, broker: str, cl_ord_id: str) -> Decimal:
+        """What the broker filled of an order and has not reported, though it busted or corrected it."""
+        return sum((q for b, c, _, q in self.late if (b, c) == (broker, cl_ord_id)), Decimal(0))
+
+    def overtaken(self) -> tuple[Output, ...]:
+        """A fill whose bust or correction is here first; the fill itself comes right after, or much later."""
+        found = self.any_leg()
+        if self.late and self.random.random() < 0.7:
+            broker, cl_ord_id, exec_id, quantity = self.late.pop(self.random.randrange(len(self.late)))
+            leg, amended = self.amended.pop(exec_id)
+            if self.ledger.legs[broker, cl_ord_id] is not leg:
+                return ()  # the ClOrdID is another order's by now, and a report here names nothing else
+            if amended is not None:
+                leg.fills[amended[0]] = amended[1]
+                leg.filled += amended[1]
+            return self.world.fill(str(quantity), "10", cl_ord_id, exec_id=exec_id, session=broker)
+        if not found or found[1].ended or "#" in found[0][1] or found[1].hidden:
+            return ()
+        (broker, cl_ord_id), leg = found
+        room = int(next(iter(leg.asked.values())) - leg.filled - self.waiting(broker, cl_ord_id))
+        if room <= 0:
+            return ()
+        exec_id, quantity, other = self.name("E"), Decimal(self.random.randint(1, room)), self.name("E")
+        self.late.append((broker, cl_ord_id, exec_id, quantity))
+        if self.random.random() < 0.5:
+            self.amended[exec_id] = leg, None
+            return self.world.execution(ExecKind.BUST, cl_ord_id, other, exec_ref_id=exec_id, session=broker)
+        new = Decimal(self.random.randint(1, int(quantity)))
+        self.amended[exec_id] = leg, (other, new)
+        return self.world.execution(
+            ExecKind.CORRECT,
+            cl_ord_id,
+            other,
+            exec_ref_id=exec_id,
+            last_qty=new,
+            last_px=Decimal(11),
+            session=broker,
+        )
+
+    def decline(self) -> tuple[Output, ...]:
+        """The broker takes part of an order back."""
+        found = self.any_leg()
+        if not found or found[1].ended or len(found[1].asked) > 1 or found[1].filled < 1:
+            return ()
+        (broker, cl_ord_id), leg = found
+        if "#" in cl_ord_id or self.waiting(broker, cl_ord_id):
+            return ()
+        kept = min(leg.filled + self.random.randint(0, 3), *leg.asked.values())
+        leg.asked = dict.fromkeys(leg.asked, kept)
+        return self.world.execution(
+            ExecKind.RESTATED, cl_ord_id, exec_id=self.name("E"), order_qty=kept, restatement_reason="5",
+            ord_status="1", session=broker,
+        )  # fmt: skip
+
+    def hide(self) -> tuple[Output, ...]:
+        """The broker fills something without a word, and the order is over: only CumQty and AvgPx show it."""
+        found = self.any_leg()
+        if not found or found[1].ended or "#" in found[0][1]:
+            return ()
+        (broker, cl_ord_id), leg = found
+        if self.waiting(broker, cl_ord_id):
+            return ()
+        room = int(next(iter(leg.asked.values())) - leg.filled)
+        leg.hidden = Decimal(self.random.randint(0, max(room, 0)))
+        leg.filled += leg.hidden
+        leg.ended = True
+        kind = self.random.choice([ExecKind.CANCELLED, ExecKind.EXPIRED, ExecKind.REJECTED])
+        return self.world.execution(
+            kind, cl_ord_id, exec_id=self.name("E"), session=broker, cum_qty=leg.filled, avg_px=Decimal(10)
+        )
+
+    def show(self) -> tuple[Output, ...]:
+        """A part of what was hidden is reported after all: nothing more is filled than before."""
+        hiding = [(key, leg) for key, leg in self.ledger.legs.items() if leg.hidden and "#" not in key[1]]
+        if not hiding:
+            return ()
+        (broker, cl_ord_id), leg = self.random.choice(hiding)
+        quantity = Decimal(self.random.randint(1, int(leg.hidden)))
+        cum_qty = leg.filled - leg.hidden + quantity
+        leg.hidden -= quantity
+        exec_id = self.name("E")
+        leg.fills[exec_id] = quantity
+        return self.world.fill(str(quantity), "10", cl_ord_id, exec_id=exec_id, session=broker, cum_qty=cum_qty)
+
     def odds(self) -> tuple[Output, ...]:
         choice = self.random.randrange(4)
         if choice == 0:
@@ -289,6 +420,22 @@ class Day:
         if choice == 2:
             return self.world.tick(seconds=self.random.randint(0, 20), local_time="12:00:00")
         return self.world.fill("5", "1", self.name("unknown"), exec_id=self.name("E"))
+
+    def book(self) -> tuple[Output, ...]:
+        """Operations ask for an interim booking: it only ever adds."""
+        filled = [leg.statement for leg in self.ledger.legs.values() if leg.filled]
+        outputs = self.world.operate("book", self.random.choice(filled) if filled else self.some_statement())
+        sent = [x.allocation for x in outputs if isinstance(x, SendAllocation)]
+        assert all(x.trans_type == "0" for x in sent)
+        return outputs
+
+    def ack(self) -> tuple[Output, ...]:
+        """A broker accepts what it has."""
+        standing = list(self.ledger.last_sent.values())
+        if not standing:
+            return ()
+        chosen = self.random.choice(standing)
+        return self.world.ack(chosen.alloc_id, session=chosen.broker)
 
     def session(self) -> tuple[Output, ...]:
         broker = self.random.choice(["BRK1", "BRK2"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fixgateway.core import gate, inputs, orders, outputs
+from fixgateway.core import fills, gate, inputs, orders, outputs
 from fixgateway.core.values import quick
 from fixgateway.journal import index
 from fixgateway.wire import outward
@@ -25,7 +25,7 @@ QUICK: tuple[type[Any], ...] = (
     outputs.OrderChanged,
     gate.Cover,
     orders.Effect,
-    orders.Fill,
+    fills.Fill,
     index.Sent,
     outward.Built,
 )
@@ -60,7 +60,7 @@ def test_a_quick_value_can_be_copied_replaced_and_pickled(cls: type[Any]) -> Non
 
 def test_defaults_and_missing_arguments_are_those_of_the_dataclass() -> None:
     assert orders.Effect("fill") == orders.Effect(name="fill", reason="", text="")
-    make: Callable[..., Any] = orders.Fill
+    make: Callable[..., Any] = fills.Fill
     with pytest.raises(TypeError, match="price"):
         make(Decimal(1))
     with pytest.raises(TypeError, match="other"):
@@ -84,8 +84,8 @@ def test_what_cannot_be_made_quickly_is_refused() -> None:
             raise AssertionError
 
     @dataclass(frozen=True, slots=True)
-    class Below(orders.Fill):
-        number: int
+    class Below(fills.Fill):
+        number: int = 0
 
     for cls in (WithFactory, WithoutSlots, Checked, Below):
         with pytest.raises(TypeError, match=cls.__name__):

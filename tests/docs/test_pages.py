@@ -148,9 +148,9 @@ def test_the_tie_order_of_the_compliance_page_is_the_gateways() -> None:
 
 def divide(lines: list[Line], filled: int, lot: int = 1, minimum: int = 0, seed: str = "00") -> list[Decimal]:
     terms = Terms("S-1", Decimal(lot), Decimal(minimum), Ties.SEEDED, Remainder.LARGEST_SHORTFALL, seed)
-    traced, unallocated = allocate(lines, Decimal(filled), terms)
-    assert unallocated == ZERO
-    return [line.quantity for line in traced]
+    division = allocate(lines, Decimal(filled), terms)
+    assert division.unallocated == ZERO
+    return [line.quantity for line in division.lines]
 
 
 INTENTS = {"CLIENT-A": 25_000, "CLIENT-B": 10_000, "CLIENT-C": 5_000, "PROP": 10_000}

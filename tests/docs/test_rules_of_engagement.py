@@ -26,7 +26,11 @@ ALLOCATION = outputs.Allocation(
     "GWA20261122-94-1", "1", "GWA20261122-90-1", "2", "1", "S-1", "BRK1", "OMS1", date(2026, 11, 22),
     "XYZ", "US0", "4", Side.BUY, Decimal(30_000), "100.0000", 4,
     (outputs.OrderRef("O-1", "B-1", Decimal(50_000), "100.0000", Decimal(30_000)),),
-    (outputs.Share("CLIENT-A", Decimal(30_000), "100.0000"),),
+    (
+        outputs.Share("CLIENT-A", Decimal(30_000), "100.0000", commission=ZERO, net=ZERO,
+                      fees=(outputs.Charge("4", Decimal(1)),)),
+    ),
+    gross=ZERO, net=ZERO,
 )  # fmt: skip
 REPORT = outputs.SendReport(
     "OMS1", "8", "8", "O-1", "GW20261122-1", "GWE20261122-1", "XYZ", "buy", "100", ZERO, ZERO, "0", "99", "GW-101",
@@ -44,6 +48,18 @@ SENT: dict[str, tuple[str, Buildable]] = {
         outputs.SendCancelReject("OMS1", "C-1", "O-1", "NONE", "8", "1", "1", "GW-701", "GW-701 no", 0),
     ),
     "j": ("What the OMS receives", outputs.SendBusinessReject("OMS1", 4, "E", "", "3", "GW-404", "GW-404 no")),
+    "AT": (
+        "Allocation report (AS)",
+        outputs.SendReportAck("BRK1", "R-1", "A-1", "2026-11-22", "1", "8", "GW-873", "GW-873 no"),
+    ),
+    "AU": (
+        "Confirmation (AK)",
+        outputs.SendConfirmationAck("BRK1", "K-1", "2026-11-22", "2", "99", "GW-875", "GW-875 no", "A-1", "S-1", ""),
+    ),
+    "BH": (
+        "Confirmation (AK)",
+        outputs.SendConfirmationRequest("BRK1", "Q-1", "A-1", "S-1", "CLIENT-A"),
+    ),
     "P registered": (
         "Registering a statement (J)",
         outputs.SendStatementAck("OMS1", "S-1", "2026-11-22", "0", "", "", "registered"),
@@ -83,4 +99,4 @@ def test_the_allocation_is_written_in_the_order_it_is_explained() -> None:
 
 def test_ids_have_the_form_the_page_gives() -> None:
     examples = re.findall(r"`(GW[A-Z]?\d{8}-\d+(?:-\d+)?)` \|$", section("Ids the gateway makes"), re.MULTILINE)
-    assert [re.sub(r"\d{8}.*", "", example) for example in examples] == ["GW", "GWE", "GWA", "GWR"]
+    assert [re.sub(r"\d{8}.*", "", example) for example in examples] == ["GW", "GWE", "GWA", "GWR", "GWC"]

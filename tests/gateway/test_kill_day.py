@@ -17,8 +17,6 @@ import pytest
 from killday import BROKERS, OMSES, KillDay, Result
 from killday_check import Day, complaints
 from killday_tape import Entry
-from live import Live
-from trading import Trade
 
 from fixgateway.sim.fields import Fields, Pair, Stamp, body_text, build_frame
 
@@ -61,22 +59,6 @@ def test_a_dozen_kills_lose_double_and_alter_nothing() -> None:
         forge(forged)
         found = complaints(Day(forged, OMSES, BROKERS), set())
         assert any(wanted in complaint for complaint in found), f"{forge.__name__}: {found[:3]}"
-
-
-def test_a_kill_between_a_stored_message_and_its_number_loses_nothing(make: Callable[..., Live]) -> None:
-    """The FIX engine writes a message and then, in another file, the number after it; the message never left."""
-    live = make().start()
-    trade = Trade(live, 100)
-    fill = trade.fill(100)
-    live.kill()
-    numbers = live.data_dir / "fix-store" / "FIX.4.4-FIXGW-OMS1.seqnums"
-    _, target = numbers.read_text().split(" : ")
-    numbers.write_text(f"{fill.seq:020d} : {target}")
-    trade.oms.next_in = fill.seq
-    live.restart()
-    assert trade.oms.expect_wire("8", ExecID=fill.get(17), t43="Y").body == fill.body
-    assert trade.allocation().get(53) == "100"
-    live.end_well()
 
 
 @pytest.mark.full

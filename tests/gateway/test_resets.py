@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from faults import FaultyLive
 from live import HOST, Live, cancel, order, replace, report, statement, until
 from resends import check_again, first_sends, reset_numbers
 from trading import LINES, Trade, fresh
@@ -129,6 +132,33 @@ def test_several_resets_one_after_the_other_repeat_everything_until_it_is_receiv
     assert len(again(trade.oms, "8", 17, fills[-1].get(17))) == 3
     assert len(live.rows("SELECT 1 FROM alerts WHERE reason = 'GW-407'")) == 4
     live.end_well()
+
+
+@pytest.mark.parametrize("who", ["oms", "broker"])
+def test_a_reset_has_no_answer_while_the_disk_does_not_take_it(tmp_path: Path, who: str) -> None:
+    """Should the machine fail now, the counterparty asks again; once it is answered the next start knows of it."""
+    live = FaultyLive(tmp_path / "gateway")
+    with live:
+        live.start()
+        trade = Trade(live, 100)
+        fill = trade.fill(10)
+        peer: Peer = getattr(trade, who)
+        mark = len(peer.inbox.wire)
+        live.fail(hold=1)
+        reset = threading.Thread(target=reset_numbers, args=(peer,))
+        reset.start()
+        time.sleep(0.5)
+        early = [m for m in list(peer.inbox.wire)[mark:] if m.msg_type == "A"]
+        live.fail()
+        reset.join()
+        assert early == []
+        answer = next(m for m in list(peer.inbox.wire)[mark:] if m.msg_type == "A")
+        assert (answer.seq, answer.get(141)) == (1, "Y")
+        if who == "oms":
+            until(lambda: again(peer, "8", 17, fill.get(17)), "the fill again")
+        trade.fill(10)
+        check_again(peer)
+        live.end_well()
 
 
 def test_a_crash_right_after_a_reset_loses_nothing(make: Callable[..., Live]) -> None:

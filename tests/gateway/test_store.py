@@ -169,6 +169,66 @@ def test_a_store_that_is_ahead_is_adopted(make: Callable[..., Live]) -> None:
     live.end_well()
 
 
+def unwrite(live: Live, name: str, number: int, how: str) -> None:
+    """The engine was killed while it stored message ``number``, the last: journal and store end there."""
+    shown = b"\x0134=%d\x01" % number
+    forget(live, lambda r: r.kind is Kind.WIRE_OUT and r.session == name and shown in r.payload)
+    texts = dict(store.sent_texts(store_dir(live), spec(name)))
+    assert max(texts) == number
+    size = len(texts[number].encode())
+    path(live, name, "seqnums").write_bytes(b"%020d : %020d" % (number, numbers(live, name)[1]))
+    if how != "its number":
+        change("header", lambda b: b[: b.rindex(b" %d," % number) + 1])(live, name)
+    if how == "half of it":
+        change("body", lambda b: b[: -(size // 2)])(live, name)
+
+
+WRITES = ("its entry", *(pytest.param(name, marks=pytest.mark.full) for name in ("its number", "half of it")))
+"""What is missing of a message that was being stored; ``test_reconcile`` goes through every byte."""
+
+
+@pytest.mark.parametrize("missing", WRITES)
+def test_a_report_that_a_kill_kept_from_its_store_is_sent_as_new(make: Callable[..., Live], missing: str) -> None:
+    live = make().start()
+    trade = Trade(live, 100)
+    fill = trade.fill(100)
+    allocation = trade.allocation()
+    until(lambda: live.sent("BRK1", "J"), "both journaled as sent")
+    live.kill()
+    unwrite(live, "OMS1", fill.seq, missing)
+    trade.oms.next_in = fill.seq
+    trade.oms.inbox.wire.remove(fill)
+    live.restart()
+    trade.acknowledge(allocation)
+    trade.oms.expect("AS")
+    again = [m for m in trade.oms.inbox.wire if m.get(17) == fill.get(17)]
+    assert [(m.body, m.get(43), m.get(97)) for m in again] == [(fill.body, "", "")]
+    assert "store.torn_end_cut" in live.log.read_text()
+    check_again(trade.oms)
+    check_again(trade.broker)
+    live.end_well()
+
+
+@pytest.mark.parametrize("missing", WRITES)
+def test_an_order_that_a_kill_kept_from_its_store_is_refused(make: Callable[..., Live], missing: str) -> None:
+    """It did not leave, so it is not in doubt: its quantity is free again."""
+    live = make().start()
+    trade = Trade(live, 60)
+    late = Trade(live, 40, statement_id=trade.statement_id, acknowledge=False)
+    until(lambda: len(live.sent("BRK1", "D")) == 2, "journaled as sent")
+    live.kill()
+    unwrite(live, "BRK1", late.order.seq, missing)
+    late.broker.next_in = late.order.seq
+    late.broker.inbox.wire.remove(late.order)
+    live.restart()
+    assert late.oms.expect("8", ClOrdID=late.cl_ord_id).get(58).startswith("GW-406 ")
+    next_one = Trade(live, 40, statement_id=trade.statement_id)
+    next_one.fill(40)
+    assert not [m for m in late.broker.inbox.wire if m.get(11) == late.cl_ord_id]
+    assert not live.journal_has("GW-809"), "in doubt"
+    live.end_well()
+
+
 def test_a_store_that_is_behind_gets_what_the_journal_has(make: Callable[..., Live]) -> None:
     live = make().start()
     Trade(live, 10)

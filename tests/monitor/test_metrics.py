@@ -2,13 +2,14 @@
 
 import re
 import threading
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal
 from typing import Any, get_args
 
 import pytest
+from booked import CONFIRMING, confirm, report, sent
 from prometheus_client.parser import text_string_to_metric_families
-from worlds import World, draft, one
+from worlds import POLICY, World, draft, one
 
 from fixgateway.core import outputs
 from fixgateway.core.inputs import ExecKind, Input
@@ -16,6 +17,18 @@ from fixgateway.core.outputs import Output, SendAllocation
 from fixgateway.monitor.metrics import CATALOGUE, MSG_TYPES, OTHER, Metrics, increments
 
 NAMES = ("OMS1", "OMS2", "BRK1", "BRK2")
+
+
+def evening() -> list[tuple[Input, tuple[Output, ...]]]:
+    """What follows an allocation, as (input, outputs)."""
+    world = World(replace(CONFIRMING, policy=replace(POLICY, warn_minutes=30)))
+    alloc_id = sent(world)
+    world.ack(alloc_id)
+    kept = [
+        (world.inputs[-1], decided)
+        for decided in (report(world, alloc_id), confirm(world, alloc_id), world.tick(local_time="20:30:00"))
+    ]
+    return [(source, decided) for source, decided in kept if decided]
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -73,7 +86,7 @@ def test_the_catalogue_is_what_is_registered() -> None:
 
 def test_every_metric_takes_the_labels_of_the_catalogue() -> None:
     metrics = Metrics("1", NAMES)
-    metrics.observe(play())
+    metrics.observe([*play(), *evening()])
     metrics.messages({("OMS1", "in", "D"): 3})
     metrics.journal_records({"decision": 2})
     metrics.session_up("BRK1", True)

@@ -11,18 +11,29 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from booked import CONFIRMING, confirm, report, sent
 from sqlalchemy import Engine, create_engine, text
-from worlds import ACCOUNTS, SETUP, World, draft, one
+from worlds import ACCOUNTS, SETUP, TODAY, World, draft, one
 
-from fixgateway.core.inputs import Configure, ExecKind
-from fixgateway.core.model import Account
+from fixgateway.core.inputs import AccountAnswer, AllocationAck, Configure, ExecKind, RenewCalendar
+from fixgateway.core.model import Account, Calendar, FeeTerms, MarketDay, Setup
 from fixgateway.core.outputs import Output, SendAllocation
 from fixgateway.journal.codec import encode_outputs
-from fixgateway.journal.records import Kind, Record
+from fixgateway.journal.records import Kind, Record, pack_wire_out
 from fixgateway.journal.segments import Writer
 from fixgateway.records.database import connect, create_schema
+from fixgateway.records.projector import Projector
 
 Entry = tuple[Kind, str, int, bytes]
+ALWAYS = Calendar("T", "UTC", "test", TODAY, TODAY, (MarketDay(TODAY, "00:00", "23:59"),))
+CHARGED = replace(
+    SETUP,
+    money=True,
+    brokers=(
+        replace(SETUP.brokers[0], commission=Decimal("10"), fees=(FeeTerms("4", Decimal("0.0001")),)),
+        *SETUP.brokers[1:],
+    ),
+)
 
 
 @pytest.fixture(scope="session")
@@ -88,15 +99,21 @@ def new_engine(new_url: Callable[[], str], tmp_path: Path) -> Iterator[Callable[
 class Journaled(World):
     """A world whose inputs are numbered as in a journal: after each comes its decision, or an event."""
 
-    def __init__(self) -> None:
+    def __init__(self, setup: Setup = CHARGED) -> None:
         self.entries: list[Entry] = []
-        super().__init__()
+        super().__init__(setup)
 
     def give(self, kind: type, **fields: Any) -> tuple[Output, ...]:
         return self._journaled(super().give(kind, **fields))
 
     def _again(self, given: Any) -> tuple[Output, ...]:
         return self._journaled(super()._again(given))
+
+    def left(self, session: str, raw: bytes, input_seq: int, position: int) -> None:
+        """A message was sent for output ``position`` of what ``input_seq`` decided."""
+        ts_ns = self.ts_ns + 1_795_446_000_000_000_000
+        self.entries.append((Kind.WIRE_OUT, session, ts_ns, pack_wire_out(input_seq, position, raw)))
+        self.seq += 1
 
     def _journaled(self, decided: tuple[Output, ...]) -> tuple[Output, ...]:
         given = self.inputs[-1]
@@ -156,18 +173,61 @@ def day_entries() -> list[Entry]:
     world.tick(seconds=120)  # BRK1 has not answered C9
     changed = (*(replace(a, status="closed") if a.account == "X1" else a for a in ACCOUNTS if a.account != "X2"),
                Account("NEW", "new", "client", "performance", "S", "active", fee_rate="0.2"))  # fmt: skip
-    world.give(Configure, setup=replace(SETUP, accounts=changed))
-    world.give(Configure, setup=replace(SETUP, policy=replace(SETUP.policy, version="2", lot=Decimal(100))))
+    world.give(Configure, setup=replace(CHARGED, accounts=changed))
+    world.give(Configure, setup=replace(CHARGED, policy=replace(SETUP.policy, version="2", lot=Decimal(100))))
     return world.entries
+
+
+def records_of(entries: list[Entry]) -> list[Record]:
+    """Entries as the records of a journal, in memory."""
+    return [Record(seq, ts, kind, session, payload) for seq, (kind, session, ts, payload) in enumerate(entries, 1)]
+
+
+@pytest.fixture
+def new_world() -> type[Journaled]:
+    """Makes worlds whose inputs are numbered as in a journal, see ``projected``."""
+    return Journaled
+
+
+@pytest.fixture
+def projected(new_engine: Callable[[], Engine]) -> Callable[[Journaled], Engine]:
+    """Makes a database with what happened in a world."""
+
+    def project(world: Journaled) -> Engine:
+        engine = new_engine()
+        records = records_of(world.entries)
+        assert Projector(engine).apply(records) == len(records)
+        return engine
+
+    return project
+
+
+@pytest.fixture(scope="session")
+def evening() -> tuple[Journaled, list[Record]]:
+    """A day's end with answers, reports, confirmations, requests and figures; and the world it happened in."""
+    world = Journaled(replace(CONFIRMING, policy=replace(SETUP.policy, warn_minutes=30), calendar=ALWAYS))
+    alloc_id = sent(world)
+    world.left("BRK1", b"8=FIX.4.4\x019=5\x0135=J\x0134=9\x01", world.inputs[-1].seq, 2)
+    world.give(
+        AllocationAck, session="BRK1", msg_seq_num=1, alloc_id=alloc_id, status="received", reject_code="",
+        text="", accounts=(AccountAnswer("PROP", "0", "unknown account"),),
+    )  # fmt: skip
+    world.ack(alloc_id)
+    report(world, alloc_id)
+    confirm(world, alloc_id, "CLIENT-A")
+    world.left("BRK1", b"8=FIX.4.4\x019=5\x0135=AU\x0134=10\x01", world.inputs[-1].seq, 2)
+    world.left("BRK1", b"8=FIX.4.4\x019=5\x0135=0\x0134=11\x01", 0, 0)  # a heartbeat: of no decision
+    confirm(world, alloc_id, "CLIENT-B", quantity=Decimal(1))
+    world.give(RenewCalendar, calendar=ALWAYS)
+    world.tick(local_time="20:30:00")
+    world.tick(local_time="21:00:00")
+    return world, records_of(world.entries)
 
 
 @pytest.fixture(scope="session")
 def day(day_entries: list[Entry]) -> list[Record]:
     """A day's journal, in memory."""
-    return [
-        Record(seq, ts_ns, kind, session, payload)
-        for seq, (kind, session, ts_ns, payload) in enumerate(day_entries, 1)
-    ]
+    return records_of(day_entries)
 
 
 @pytest.fixture

@@ -103,12 +103,13 @@ def test_amounts_are_exact(new_engine: Callable[[], Engine]) -> None:
         assert plain_text(stored.booked_qty) == "0.000000001"
 
     with engine.begin() as connection:
-        values = dict.fromkeys((column.name for column in head.columns), "")
+        values = dict.fromkeys((column.name for column in head.columns if not column.nullable), "")
         connection.execute(insert(head), {**values, **_NUMBERS})
     check()
 
 
 _NUMBERS = {
+    "booking": 0,
     "journal_seq": 1,
     "position": 0,
     "input_seq": 1,

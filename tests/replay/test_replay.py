@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from journals import Field, Scribe, rewritten
+from journals import ORDER, STATEMENT, Scribe, random_day, report, rewritten, worked_example
 from worlds import SETUP, TODAY, World, draft
 
 import fixgateway
 from fixgateway.cli.main import invoke
-from fixgateway.core.inputs import ExecKind, JournalState, SubmitStatement, Tick
+from fixgateway.core.inputs import JournalState, SubmitStatement, Tick
 from fixgateway.core.outputs import ForwardToBroker, SendAllocation, StatementRegistered
 from fixgateway.errors import JournalDamaged, JournalError, UsageError
 from fixgateway.journal.codec import encode_json
@@ -24,34 +23,6 @@ from fixgateway.journal.segments import Writer
 from fixgateway.replay import Replayed, replay
 
 Captured = pytest.CaptureFixture[str]
-LINES = ((79, "CLIENT-A"), (80, 25000), (79, "CLIENT-B"), (80, 10000), (79, "CLIENT-C"), (80, 5000),
-         (79, "PROP"), (80, 10000))  # fmt: skip
-STATEMENT = ((70, "S-1"), (71, 0), (626, 2), (857, 0), (54, 1), (55, "XYZ"), (53, 50000), (6, 0), (75, "20261123"),
-             (78, 4), *LINES)  # fmt: skip
-ORDER = ((11, "C1"), (70, "S-1"), (55, "XYZ"), (54, 1), (60, "20261123-15:00:00"), (38, 50000), (40, 1))
-
-
-def report(exec_id: str, exec_type: str, status: str, cum: int, *more: Field) -> list[Field]:
-    """Body of a broker's report of order C1."""
-    head = [(37, "B1"), (17, exec_id), (150, exec_type), (39, status), (11, "C1"), (55, "XYZ"), (54, 1)]
-    return [*head, (38, 50000), (14, cum), (151, 0), (6, 0), *more]
-
-
-def worked_example(data_dir: Path) -> Scribe:
-    """The worked example as FIX messages, from the blocked order to the broker's P."""
-    scribe = Scribe(data_dir)
-    scribe.receive("OMS1", "0", [])
-    scribe.receive("OMS1", "D", [(11, "C0"), *ORDER[1:]])
-    scribe.receive("OMS1", "J", STATEMENT)
-    scribe.receive("OMS1", "D", ORDER)
-    scribe.receive("BRK1", "8", report("E0", "0", "0", 0))
-    for number in (1, 2, 3):
-        scribe.receive("BRK1", "8", report(f"E{number}", "F", "1", number * 10000, (32, 10000), (31, "100")))
-    scribe.receive("BRK1", "8", report("E4", "4", "4", 30000))
-    assert scribe.engine.state is not None
-    (sent,) = scribe.engine.state.allocations
-    scribe.receive("BRK1", "P", [(70, sent), (60, "20261123-15:00:00"), (87, 0)])
-    return scribe
 
 
 @pytest.fixture
@@ -68,25 +39,6 @@ def test_the_worked_example_agrees(example: Path) -> None:
         bugs=0, bug_texts=(), versions=(fixgateway.__version__,), first=None,
     )  # fmt: skip
     assert result.decisions >= 10
-
-
-def random_day(data_dir: Path, seed: int) -> Scribe:
-    """A random day of statements, orders, fills, busts and halts as control inputs."""
-    chance, world, scribe = random.Random(seed), World(), Scribe(data_dir)
-    begin = len(world.inputs)
-    for number in range(60):
-        lines = [(name, str(chance.randint(1, 60))) for name in chance.sample(("CLIENT-A", "PROP", "X1", "X2"), 3)]
-        world.submit(draft(f"S{number}", lines))
-        world.order(f"C{number}", str(chance.randint(1, 100)), f"S{chance.randint(0, number)}")
-        world.fill(str(chance.randint(1, 30)), "10.03", f"C{chance.randint(0, number)}", exec_id=f"E{number}")
-        world.execution(ExecKind.CANCELLED, f"C{chance.randint(0, number)}", f"X{number}")
-        world.execution(ExecKind.BUST, f"C{chance.randint(0, number)}", f"B{number}",
-                        exec_ref_id=f"E{chance.randint(0, number)}")  # fmt: skip
-        world.operate(chance.choice(("halt", "resume")), chance.choice(("all", "BRK1")))
-    world.tick(TODAY, "19:00:00")
-    for given in world.inputs[begin:]:
-        scribe.again(given)
-    return scribe
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -13,12 +13,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import quickfix as fix
+
 from fixgateway.errors import FixgatewayError
-from fixgateway.sessions import store, texts
+from fixgateway.sessions import callbacks, store, texts
 from fixgateway.sessions.callbacks import Callbacks
 from fixgateway.sessions.host import SessionHost
 from fixgateway.sessions.inbox import Inbox
-from fixgateway.sessions.items import Accepted, EngineRefused, Outgoing, Seen, SessionEvent
+from fixgateway.sessions.items import Accepted, Barrier, EngineRefused, Outgoing, Seen, SessionEvent
 from fixgateway.sessions.settings import HostSpec, SessionSpec
 
 
@@ -53,6 +55,10 @@ class Driver:
         self.relay = config.get("relay", True)
         self.forgetful = config.get("forgetful", False)
         """Never journals what it sent."""
+        self.durable = threading.Event()
+        """Whether the disk answers: while it does not, a barrier holds the pump up as a sync would."""
+        self.durable.set()
+        callbacks.RESET_SECONDS = config.get("reset_seconds", callbacks.RESET_SECONDS)
 
     def resend(self, session: str, number: int, msg_type: str) -> str | None:
         return self.bodies.get((session, number))
@@ -65,6 +71,11 @@ class Driver:
         while True:
             for item in self.inbox.get_batch(512, 0.1):
                 seq += 1
+                if isinstance(item, Barrier):
+                    say(item="Barrier", session=item.session)
+                    self.durable.wait()
+                    item.durable.set()
+                    continue
                 if isinstance(item, Accepted) and not item.admin and self.relay:
                     self.relayed += 1
                     target = to_broker if item.session in omses else to_oms
@@ -122,6 +133,11 @@ class Driver:
             time.sleep(0.3)  # what was sent is journaled by then
             self.bodies.clear()
             return True
+        if name == "disk":
+            (self.durable.set if arguments["answers"] else self.durable.clear)()
+            return True
+        if name == "engine_send":  # what takes the engine's lock of the session
+            return bool(self.host._links[arguments["session"]].session.send(fix.Message(arguments["text"], False)))
         if name == "failed":
             return self.host.failed
         if name == "counts":

@@ -351,7 +351,8 @@ def test_a_session_that_resets_at_every_logon_says_so_once_and_first(start_host:
     host.wait(item="SessionEvent", kind="down", count=2)
     kinds = [i.get("kind") or i["item"] for i in host.items]
     assert kinds.count("reset") == 1
-    assert [k for k in kinds[kinds.index("reset") :] if k != "event"][:3] == ["reset", "Accepted", "Outgoing"]
+    wanted = ["reset", "Barrier", "Accepted", "Outgoing"]
+    assert [k for k in kinds[kinds.index("reset") :] if k != "event"][:4] == wanted
 
 
 def test_a_broker_reset_at_logon_is_one_epoch_each(start_host: Start) -> None:

@@ -292,3 +292,50 @@ def test_an_unreadable_statement_names_file_and_field(tmp_path: Path) -> None:
         with pytest.raises(StatementFileError) as caught:
             read_statement(tmp_path / name)
         assert problem in str(caught.value)
+
+
+# ---------------------------------------------------------------- the back office
+
+J_BODY = (
+    (70, "A-1"), (71, "0"), (626, "1"), (857, "1"), (73, "1"), (11, "O-1"), (54, "1"), (55, "XYZ"), (53, "100"),
+    (6, "10"), (75, "20261123"), (60, "20261123-21:00:00"), (78, "2"), (79, "ACC-1"), (80, "60"), (153, "10"),
+    (79, "ACC-2"), (80, "40"), (153, "10"),
+)  # fmt: skip
+
+
+def test_confirmations_right_wrong_and_corrected() -> None:
+    with session(BrokerScript(confirmations=("right", "wrong-quantity"))) as (_, oms):
+        oms.peer.send("J", list(J_BODY))
+        right = oms.peer.expect("AK", t79="ACC-1")
+        assert values(right, 80, 6, 381, 70, 75) == ["60", "10", "600", "A-1", "20261123"]
+        wrong = oms.peer.expect("AK", t79="ACC-2")
+        assert wrong.get(80) == "41"
+        oms.peer.send("AU", [(664, wrong.get(664)), (75, "20261123"), (60, "20261123-21:00:00"), (940, "2")])
+        better = oms.peer.expect("AK", t79="ACC-2", ConfirmTransType="1")
+        assert values(better, 80, 772) == ["40", wrong.get(664)]
+
+
+def test_confirmations_missing_late_copied_and_asked_for() -> None:
+    script = BrokerScript(confirmations=("missing", "late"), late_seconds=0.2)
+    with session(script) as (_, oms):
+        oms.peer.send("J", list(J_BODY))
+        assert oms.peer.expect("AK", t79="ACC-2").get(665) == "4"
+        oms.peer.expect_none("AK", 0.1, t79="ACC-1")
+        oms.peer.send("BH", [(859, "Q-1"), (773, "2"), (70, "A-1"), (60, "20261123-21:00:00")])
+        assert oms.peer.expect("AK", t79="ACC-1").get(859) == "Q-1"
+        oms.peer.send("BH", [(859, "Q-2"), (773, "2"), (70, "A-9"), (60, "20261123-21:00:00")])
+        assert oms.peer.expect("AK", t859="Q-2").get(773) == "3"
+
+
+@pytest.mark.parametrize(("how", "copies", "quantity", "price"), [
+    ("right", 1, "60", "10"), ("wrong-quantity", 1, "59", "10"), ("wrong-price", 1, "60", "10.5"),
+    ("duplicate", 2, "60", "10"),
+])  # fmt: skip
+def test_allocation_reports(how: str, copies: int, quantity: str, price: str) -> None:
+    with session(BrokerScript(allocation_report=how)) as (_, oms):
+        oms.peer.send("J", list(J_BODY))
+        found = oms.expect("AS", {}, copies)
+        assert {(report.get(80), report.get(6), report.get(70), report.get(53)) for report in found} == {
+            (quantity, price, "A-1", "100")
+        }
+        assert len({report.get(755) for report in found}) == 1

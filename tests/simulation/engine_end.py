@@ -15,7 +15,7 @@ from typing import Any
 from line import ADMIN, End, Header, Msg, parsed
 
 from fixgateway.sessions import store
-from fixgateway.sessions.items import Accepted, Outgoing, Seen, SessionEvent
+from fixgateway.sessions.items import Accepted, Barrier, Outgoing, Seen, SessionEvent
 from fixgateway.sessions.links import Link
 from fixgateway.sessions.settings import SessionSpec
 
@@ -37,6 +37,10 @@ class EngineEnd(End):
         self.closing = False
         self.resets = 0
         self._store_dir = store_dir
+        self._barrier: Barrier | None = None
+        self._go_on: Callable[[], None] = lambda: None
+        self._cut = False
+        self._writing: Msg | None = None
         self._numbers_kept: list[tuple[int, int]] = []
         self._load()
 
@@ -53,7 +57,10 @@ class EngineEnd(End):
         self.link.used = self.next_out > 1
 
     def leave(self, kind: str, chance: Random) -> None:
-        """Write the files as a crash leaves them: the engine flushes and never syncs."""
+        """Write the files as a crash leaves them: the engine flushes and never syncs.
+
+        A kill may hit it while it writes a message: its text, then its entry.
+        """
         writes, numbers = self._writes, self._numbers_kept[-1]
         header_count = len(writes)
         torn = 0
@@ -71,6 +78,13 @@ class EngineEnd(End):
                 header += b"%d,%d,%d " % (msg.number, len(body), len(raw))
             if place < len(writes):
                 body += raw
+        if kind == "kill" and self._writing is not None:
+            raw = self._writing.text.encode()
+            part = chance.choice((len(raw), chance.randint(0, len(raw))))
+            if part == len(raw):
+                entry = b"%d,%d,%d " % (self._writing.number, len(body), part)
+                header += entry[: chance.choice((0, len(entry), chance.randint(0, len(entry))))]
+            body += raw[:part]
         files = {
             "body": bytes(body[: len(body) - torn]),
             "header": bytes(header[: len(header) - (1 if torn else 0)]),
@@ -87,6 +101,9 @@ class EngineEnd(End):
 
     def keep_message(self, msg: Msg) -> None:
         """The store has the text before the number is counted up."""
+        self._writing = msg
+        self.host.point(f"{self.session} stores {msg.kind} {msg.number}")
+        self._writing = None
         self.sent[msg.number] = msg
         self._writes.append(msg)
         self.host.point(f"{self.session} stored {msg.kind} {msg.number}")
@@ -146,7 +163,40 @@ class EngineEnd(End):
         """The engine's store was emptied because the counterparty asked for it."""
         self.resets += 1
         self.link.begin_epoch()
+        self.link.resetting = True
+        self.host.world.judge.lost_sight.add(self.session)
         self._put("reset", "the counterparty's Logon has ResetSeqNumFlag(141)=Y")
+
+    def once_durable(self, go_on: Callable[[], None]) -> None:
+        """The callback fromAdmin of a Logon: after a reset it waits, and with it the engine's thread."""
+        if not self.link.resetting:
+            go_on()
+            return
+        self._barrier, self._go_on = Barrier(self.session), go_on
+        self.host.inbox.put(self._barrier)
+
+    @property
+    def waits(self) -> bool:
+        """Whether its Logon waits for a reset to be durable."""
+        return self._barrier is not None
+
+    def wake(self) -> None:
+        """The thread goes on if what it waited for is durable; what happened to the line it learns only now."""
+        if self._barrier is None or not self._barrier.durable.is_set():
+            return
+        self._barrier, self.link.resetting = None, False
+        self.host.world.judge.answers_reset(self.session, self.resets)
+        self._go_on()
+        if self._cut:
+            self._cut = False
+            self.drop()
+
+    def drop(self) -> None:
+        """See :class:`End`."""
+        if self.waits:
+            self._cut = True
+        else:
+            super().drop()
 
     def _put(self, kind: Any, text: str) -> None:
         self.host.inbox.put(SessionEvent(self.session, self.host.now_ns(), kind, text))
@@ -183,6 +233,16 @@ class SimHost:
     def point(self, what: str) -> None:
         """A place where the process may be killed."""
         self.world.disk.point(what)
+
+    def blocked(self, session: str) -> bool:
+        """Whether the engine's thread of a session waits: one for all OMS sessions, one for each broker."""
+        end = self.ends[session]
+        return any(x.waits and (x is end or not (x.initiator or end.initiator)) for x in self.ends.values())
+
+    def wake(self) -> None:
+        """The engine's threads go on where they can."""
+        for end in self.ends.values():
+            end.wake()
 
     # ------------------------------------------------------------ what the pump calls
 

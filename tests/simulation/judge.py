@@ -86,6 +86,10 @@ class Judge:
 
     Args:
         disk: the gateway's. journal: the journal's directory. omses, brokers: the truth.
+
+    Attributes:
+        engine: the gateway's. resets_before: of each session when the gateway started. lost_sight: the sessions
+            whose numbers began at 1 again, all when the machine failed: there 97=Y of ours is right.
     """
 
     def __init__(self, disk: Disk, journal: Path, omses: Iterable[Oms], brokers: Iterable[Broker]) -> None:
@@ -93,6 +97,8 @@ class Judge:
         self.omses, self.brokers = list(omses), list(brokers)
         self.journal = DurableJournal()
         self.engine: Any = None
+        self.resets_before: Counter[str] = Counter()
+        self.lost_sight: set[str] = set()
         self._shown: dict[tuple[str, int, int], Msg] = {}
         self._orders: dict[tuple[str, str, str], Msg] = {}
 
@@ -107,6 +113,9 @@ class Judge:
                 f"{kind} for {session} is sent for output {index} of the decision on record {decision}; durable "
                 f"there is {found or 'nothing'}: {show(body)}"
             )
+        passed_on = found in ("PassToOms", "ForwardToBroker")
+        if (97, "Y") in header and not passed_on and session not in self.lost_sight:
+            raise Broken(f"{kind} for {session} is marked 97=Y after nothing worse than a kill: {show(body)}")
 
     def shown(self, session: str, msg: Msg, decision: int, index: int) -> None:
         """Something leaves the gateway: nothing twice as if it were new, no order again once in doubt."""
@@ -124,6 +133,13 @@ class Judge:
         state = self.engine.state
         if msg.dup and msg.kind == "D" and any(o.in_doubt and name in o.names for o in state.orders.values()):
             raise Broken(f"order {name} is in doubt and was sent again to {session}")
+
+    def answers_reset(self, session: str, count: int) -> None:
+        """No reset is answered before the journal has it for good: ``count`` of them since the gateway started."""
+        self.journal.update(self.disk, self.directory)
+        kept = self.journal.resets[session] - self.resets_before[session]
+        if kept < count:
+            raise Broken(f"{session} reset its numbers {count} times and is answered; durable are {kept}")
 
     def covered(self, held: Held) -> None:
         """No uncovered order at a broker: what its orders may come to is within the statement."""
@@ -227,29 +243,55 @@ class Judge:
             raise Broken(f"{name}: {filled} filled, told {dict(sums)}, right is {expected}")
 
     def _instruction(self, broker: Broker, intent: Intent) -> Msg | None:
-        """The instruction in force; the chain of versions must be unbroken."""
-        last: Msg | None = None
+        """What the broker was told last, or has, when it refused that; the chain of versions must be unbroken."""
+        chain: list[Msg] = []
         own = [held for held in broker.orders.values() if held.statement_id == intent.statement_id]
         names = [name for held in own for name in held.names]
         for msg in broker.allocations:
             told = [value for tag, value in msg.fields() if tag == 11]
             if not any(name in names for name in told):
                 continue
-            refused = last is not None and last.get(70) in broker.refused  # which the gateway may know already
-            trans, ref = msg.get(71), msg.get(72)
-            if not (ref == last.get(70) if last and trans != "0" else trans == "0" and (last is None or refused)):
-                raise Broken(f"{broker.name}: {show(msg.text)} does not follow {last}")
+            if msg.get(72) not in _may_change(chain, broker.refused):
+                raise Broken(f"{broker.name}: {show(msg.text)} does not follow {chain[-1:]}")
             if sum(quantity for _, quantity in shares(msg)) != int(msg.get(53)):
                 raise Broken(f"shares do not add up: {show(msg.text)}")
-            last = None if trans == "2" else msg
-        return last
+            chain.append(msg)
+        stand = [msg for msg in chain if msg.get(70) not in broker.refused]
+        latest = [version[-1] for version in (chain, stand) if version and version[-1].get(71) != "2"]
+        booked = [held for held in own if held.fills]
+        right = [msg for msg in latest if self._fits(booked, msg)]
+        return right[0] if right else latest[0] if latest and chain[-1] is latest[0] else None
+
+    @staticmethod
+    def _fits(booked: list[Held], msg: Msg) -> bool:
+        """Whether an instruction says what the broker filled."""
+        return int(msg.get(53)) == sum(held.cum for held in booked) and _average_right(booked, msg)
 
     @staticmethod
     def _priced(intent: Intent, own: list[Held], last: Msg) -> None:
-        value = sum((q * p for held in own for q, p in held.fills.values()), Fraction(0))
-        exact = value / sum(held.cum for held in own)
-        if Fraction(last.get(6)) != Fraction(int(exact * 10_000 + Fraction(1, 2)), 10_000):
-            raise Broken(f"{intent.statement_id}: average {exact} was told as {last.get(6)}")
+        if not _average_right(own, last):
+            raise Broken(f"{intent.statement_id}: the average of {own} was told as {last.get(6)}")
+
+
+def _average_right(own: list[Held], told: Msg) -> bool:
+    value = sum((q * p for held in own for q, p in held.fills.values()), Fraction(0))
+    exact = value / sum(held.cum for held in own)
+    return Fraction(told.get(6)) == Fraction(int(exact * 10_000 + Fraction(1, 2)), 10_000)
+
+
+def _may_change(chain: list[Msg], refused: dict[str, str]) -> set[str]:
+    """What RefAllocID(72) of the next instruction may be, "" for a new one (71=0).
+
+    The last version; and where the broker refused it, of which the gateway may know already, the ones before it up
+    to one that was not refused. Nothing comes before a first version or after a cancel.
+    """
+    found: set[str] = set()
+    for msg in reversed(chain):
+        name, cancel = msg.get(70), msg.get(71) == "2"
+        found.add("" if cancel else name)
+        if name not in refused:
+            return found
+    return found | {""}
 
 
 def shares(msg: Msg) -> list[tuple[str, int]]:

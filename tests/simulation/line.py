@@ -107,6 +107,10 @@ class End:
         if msg.kind not in ADMIN or msg.kind == "3":
             self.deliver(msg)
 
+    def once_durable(self, go_on: Callable[[], None]) -> None:
+        """A Logon is delivered: go on now, or when the reset it asked for is durable."""
+        go_on()
+
     def on_write(self, msg: Msg, decision: int, index: int) -> None:
         """A text is about to be written."""
 
@@ -210,6 +214,9 @@ class End:
             self._reset()
         if msg.number < self.next_in:
             self.too_low(msg)
+        self.once_durable(lambda: self._take_logon(msg, token, asks_reset))
+
+    def _take_logon(self, msg: Msg, token: Any, asks_reset: bool) -> None:
         self.on_accept(msg, token)
         answers_reset = not self.initiator and self.resets_at_logon and not asks_reset
         if answers_reset:  # its number was of the old count; the next one is 1

@@ -16,7 +16,7 @@ from setting import Troubles, configured
 from world import Day
 
 from fixgateway import reconcile, sender
-from fixgateway.core import completion, gate, methods
+from fixgateway.core import gate, methods, targets
 from fixgateway.journal import segments
 from fixgateway.sessions import store
 
@@ -68,14 +68,15 @@ def favourite(patch: pytest.MonkeyPatch) -> None:
     right = methods.allocate
 
     def wrong(*given: Any) -> Any:
-        lines, unallocated = right(*given)
+        division = right(*given)
+        lines = division.lines
         if len(lines) < 2 or not lines[-1].quantity or lines[0].quantity >= lines[0].intent:
-            return lines, unallocated
+            return division
         first = replace(lines[0], quantity=lines[0].quantity + Decimal(1))
         last = replace(lines[-1], quantity=lines[-1].quantity - Decimal(1))
-        return (first, *lines[1:-1], last), unallocated
+        return replace(division, lines=(first, *lines[1:-1], last))
 
-    patch.setattr(completion, "allocate", wrong)
+    patch.setattr(targets, "allocate", wrong)
 
 
 def forgetful(patch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from brokers import Broker
 from disk import Crash, Disk, Kind
-from engine_end import EngineEnd, SimHost
+from engine_end import SimHost
 from judge import Judge
 from line import Broken, End, Msg, show
 from omses import Oms
@@ -86,7 +86,6 @@ class Day:
         self.shadow = Engine()
         self.known: list[Known] = []
         self.messages = 0
-        self.resets: Counter[str] = Counter()
         self.crashes_left = self.chance.randint(0, self.troubles.crashes)
         self.steps = self.chance.randint(100, 320)
         self.stop_at = self.chance.choice((0, 0, self.chance.randint(1, self.steps)))
@@ -141,7 +140,7 @@ class Day:
         for name, line in self.lines.items():
             line.engine = made._host.ends[name]
         self.judge.journal.update(self.disk, self.var / "journal")
-        self.resets = Counter(self.judge.journal.resets)
+        self.judge.resets_before = Counter(self.judge.journal.resets)
         self.running = True
         self.say(f"started, {last_seq} records found")
 
@@ -167,6 +166,8 @@ class Day:
         self.say(f"{kind} at: {where}")
         self.running = False
         self.tally[kind] += 1
+        if kind == "power":
+            self.judge.lost_sight.update(self.lines)
         self.crashes_left -= 1
         for line in self.lines.values():
             self._cut(line)
@@ -174,7 +175,6 @@ class Day:
         self.disk.restart(kind)
         if self.host is not None:
             for end in self.host.ends.values():
-                self._forgets(kind, end)
                 end.leave(kind, self.chance)
         self.disk.restart("kill")
         self.boot += kind == "power"
@@ -184,16 +184,6 @@ class Day:
             self.tally["torn"] += bool(found.torn_tail)
             if not found.verified and not found.torn_tail:
                 raise Broken(f"after the crash the journal does not verify: {found.damage}")
-
-    def _forgets(self, kind: Kind, end: EngineEnd) -> None:
-        """A power cut in the milliseconds after a reset takes it from the journal and from the FIX store.
-
-        The two sides then count differently and nobody but people can tell: they agree a new reset.
-        """
-        forgotten = self.resets[end.session] + end.resets > self.judge.journal.resets[end.session]
-        if kind == "power" and forgotten:
-            self.tally["forgotten reset"] += 1
-            self.lines[end.session].reset_done = True
 
     def _stop(self) -> None:
         """An orderly stop, as :meth:`Gateway.stop` does it, and a start after it."""
@@ -295,9 +285,14 @@ class Day:
             self.judge.covered(held)
 
     def _connect_one(self) -> None:
-        down = [line for line in self.lines.values() if not line.end.connected]
+        down = [line for line in self.lines.values() if self._can_connect(line)]
         if down:
             self._connect(self.chance.choice(down), self.chance.random() < self.troubles.reset)
+
+    def _can_connect(self, line: Line) -> bool:
+        """Whether it is not connected, and an engine's thread is there to notice."""
+        assert self.host is not None
+        return not line.end.connected and not self.host.blocked(line.end.name)
 
     def _connect(self, line: Line, reset: bool) -> None:
         engine = line.engine
@@ -311,9 +306,20 @@ class Day:
 
     def _network(self) -> None:
         """One message arrives."""
-        ways = [(line, to) for line in self.lines.values() for to in (0, 1) if self._queue(line, to)]
+        ways = self._ways()
         if ways:
             self._deliver(*self.chance.choice(ways))
+
+    def _ways(self) -> list[tuple[Line, int]]:
+        """Where a message can arrive: at the gateway's end not while the engine's thread waits."""
+        assert self.host is not None
+        self.host.wake()
+        return [
+            (line, to)
+            for line in self.lines.values()
+            for to in (0, 1)
+            if self._queue(line, to) and not (to and self.host.blocked(line.end.name))
+        ]
 
     @staticmethod
     def _queue(line: Line, to_gateway: int) -> deque[Msg] | None:
@@ -418,17 +424,19 @@ class Day:
         for line in self.lines.values():
             if line.engine is not None and line.engine.closing:
                 self._cut(line)
-            if not line.end.connected:
+            if self._can_connect(line):
                 self._connect(line, False)
             if self.rounds % 2 and line.end.up and line.engine is not None and line.engine.up:
                 line.end.send("0", "")
                 line.engine.send("0", "")
         for _ in range(10_000):
-            ways = [(line, to) for line in self.lines.values() for to in (0, 1) if self._queue(line, to)]
+            ways = self._ways()
             if not ways:
                 break
             self._deliver(*self.chance.choice(ways))
         for broker in self.brokers:
+            if self.lines[broker.name].reset_done:
+                continue  # as in _broker_acts
             while broker.busy:
                 broker.answer()
             if self.phase == "settle":

@@ -2,9 +2,9 @@
 
 ``python faults.py CONTROL PREFIX run -c gateway.toml`` runs the command line. While the file CONTROL holds a JSON
 object such as ``{"fdatasync": 5}``, that call fails with that errno for files under PREFIX; ``{"slow": 1.5}``
-makes each fdatasync take so many seconds longer. It is this process's own Python that fails (journal,
-checkpoints), not the FIX engine's C++ nor the database's process. Orders are on again after 3 quiet seconds
-instead of 30.
+makes each fdatasync take so many seconds longer, ``{"hold": 1}`` lets it wait until that is gone. It is this
+process's own Python that fails (journal, checkpoints), not the FIX engine's C++ nor the database's process. Orders
+are on again after 3 quiet seconds instead of 30.
 """
 
 from __future__ import annotations
@@ -95,13 +95,15 @@ def _inject(control: str, prefix: str) -> None:
     def wrap(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(first: Any, *more: Any, **named: Any) -> Any:
             said = faults()
-            if name not in said and "slow" not in said:
+            if not said.keys() & {name, "slow", "hold"}:
                 return real(first, *more, **named)
             try:
                 path = os.readlink(f"/proc/self/fd/{first}") if isinstance(first, int) else str(first)
             except OSError:
                 path = ""
             if path.startswith(prefix):
+                while name == "fdatasync" and "hold" in faults():
+                    time.sleep(0.01)
                 if name == "fdatasync" and "slow" in said:
                     time.sleep(said["slow"])
                 if name in said:

@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from worlds import SEED, SETUP, TODAY
+from worlds import SEED, SETUP, TODAY, World, draft
 
 import fixgateway
 from fixgateway.core.engine import Engine
-from fixgateway.core.inputs import Configure, Input, SessionUp, Tick
+from fixgateway.core.inputs import Configure, ExecKind, Input, SessionUp, Tick
 from fixgateway.core.model import Setup
 from fixgateway.core.outputs import ForwardToBroker, Output, PassToOms
 from fixgateway.journal.codec import encode_input, encode_json, encode_outputs
@@ -23,6 +24,7 @@ from fixgateway.journal.reader import read
 from fixgateway.journal.records import Kind, Record, pack_accepted, pack_engine_refused, pack_wire_out
 from fixgateway.journal.segments import Writer
 from fixgateway.recovery import concerns_core, describe_parties
+from fixgateway.sessions.texts import to_bytes
 from fixgateway.translate import Counterparty, Translator, destination, is_message
 from fixgateway.wire.message import Message
 from fixgateway.wire.versions import named
@@ -48,7 +50,7 @@ def message(sender: str, number: int, msg_type: str, body: str, target: str = "F
     head = f"35={msg_type}\x0134={number}\x0149={sender}\x0156={target}\x0152=20261123-15:00:00.000\x01"
     inner = f"{head}{body}"
     text = f"8={begin_string}\x019={len(inner)}\x01{inner}"
-    return f"{text}10={sum(text.encode()) % 256:03d}\x01"
+    return f"{text}10={sum(to_bytes(text)) % 256:03d}\x01"
 
 
 class Scribe:
@@ -102,7 +104,7 @@ class Scribe:
         number = self._next(session, "in")
         body = "".join(f"{tag}={value}\x01" for tag, value in fields)
         text = message(session, number, msg_type, body, begin_string=self.parties[session].version.begin_string)
-        seen = self.append(Kind.SEEN, text.encode(), session)
+        seen = self.append(Kind.SEEN, to_bytes(text), session)
         seen_ns = self.ts_ns
         if refused:
             seq = self.append(Kind.ENGINE_REFUSED, pack_engine_refused(seen, refused), session)
@@ -152,3 +154,54 @@ def rewritten(data_dir: Path, to: Path, change: Callable[[Record], Sequence[Reco
             for new in change(record):
                 writer.append(new.kind, new.session, new.ts_ns, new.payload)
     return to
+
+
+# ---------------------------------------------------------------- journals to read
+
+LINES = ((79, "CLIENT-A"), (80, 25000), (79, "CLIENT-B"), (80, 10000), (79, "CLIENT-C"), (80, 5000),
+         (79, "PROP"), (80, 10000))  # fmt: skip
+STATEMENT = ((70, "S-1"), (71, 0), (626, 2), (857, 0), (54, 1), (55, "XYZ"), (53, 50000), (6, 0), (75, "20261123"),
+             (78, 4), *LINES)  # fmt: skip
+ORDER = ((11, "C1"), (70, "S-1"), (55, "XYZ"), (54, 1), (60, "20261123-15:00:00"), (38, 50000), (40, 1))
+
+
+def report(exec_id: str, exec_type: str, status: str, cum: int, *more: Field) -> list[Field]:
+    """Body of a broker's report of order C1."""
+    head = [(37, "B1"), (17, exec_id), (150, exec_type), (39, status), (11, "C1"), (55, "XYZ"), (54, 1)]
+    return [*head, (38, 50000), (14, cum), (151, 0), (6, 0), *more]
+
+
+def worked_example(data_dir: Path) -> Scribe:
+    """The worked example as FIX messages, from the blocked order to the broker's P."""
+    scribe = Scribe(data_dir)
+    scribe.receive("OMS1", "0", [])
+    scribe.receive("OMS1", "D", [(11, "C0"), *ORDER[1:]])
+    scribe.receive("OMS1", "J", STATEMENT)
+    scribe.receive("OMS1", "D", ORDER)
+    scribe.receive("BRK1", "8", report("E0", "0", "0", 0))
+    for number in (1, 2, 3):
+        scribe.receive("BRK1", "8", report(f"E{number}", "F", "1", number * 10000, (32, 10000), (31, "100")))
+    scribe.receive("BRK1", "8", report("E4", "4", "4", 30000))
+    assert scribe.engine.state is not None
+    (sent,) = scribe.engine.state.allocations
+    scribe.receive("BRK1", "P", [(70, sent), (60, "20261123-15:00:00"), (87, 0)])
+    return scribe
+
+
+def random_day(data_dir: Path, seed: int) -> Scribe:
+    """A random day of statements, orders, fills, busts and halts as control inputs."""
+    chance, world, scribe = random.Random(seed), World(), Scribe(data_dir)
+    begin = len(world.inputs)
+    for number in range(60):
+        lines = [(name, str(chance.randint(1, 60))) for name in chance.sample(("CLIENT-A", "PROP", "X1", "X2"), 3)]
+        world.submit(draft(f"S{number}", lines))
+        world.order(f"C{number}", str(chance.randint(1, 100)), f"S{chance.randint(0, number)}")
+        world.fill(str(chance.randint(1, 30)), "10.03", f"C{chance.randint(0, number)}", exec_id=f"E{number}")
+        world.execution(ExecKind.CANCELLED, f"C{chance.randint(0, number)}", f"X{number}")
+        world.execution(ExecKind.BUST, f"C{chance.randint(0, number)}", f"B{number}",
+                        exec_ref_id=f"E{chance.randint(0, number)}")  # fmt: skip
+        world.operate(chance.choice(("halt", "resume")), chance.choice(("all", "BRK1")))
+    world.tick(TODAY, "19:00:00")
+    for given in world.inputs[begin:]:
+        scribe.again(given)
+    return scribe

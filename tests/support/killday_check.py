@@ -20,8 +20,7 @@ class Day:
     """The tape by who said what.
 
     ``got`` and ``sent`` hold every message of a counterparty once, in the order of their numbers; ``frames`` what
-    it got as it came, copies included. ``stores_lost`` are the counterparties of whose FIX store the gateway said
-    that a kill left it damaged.
+    it got as it came, copies included.
     """
 
     entries: list[Entry]
@@ -30,7 +29,6 @@ class Day:
     got: dict[str, list[Heard]] = field(default_factory=dict)
     sent: dict[str, list[Heard]] = field(default_factory=dict)
     frames: dict[str, list[Fields]] = field(default_factory=dict)
-    stores_lost: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         copies = frames(self.entries)
@@ -106,14 +104,10 @@ def nothing_of_ours_is_refused(day: Day) -> Iterator[str]:
 
 
 def nothing_is_marked_resent(day: Day) -> Iterator[str]:
-    """After a kill the store says what was sent and the session settles it: the gateway adds no 97=Y.
-
-    A kill inside one of the engine's writes can leave a store that no longer says it. Then, and only for that
-    session, the gateway marks what may have left before.
-    """
+    """After a kill the store says what was sent and the session settles it: the gateway adds no 97=Y."""
     theirs = {h.fields.body for _, h in day.broker_sent("8") if h.fields.get(97) == "Y"}
     for peer, heard in ((peer, heard) for peer, all_heard in day.got.items() for heard in all_heard):
-        if peer not in day.stores_lost and heard.fields.get(97) == "Y" and heard.fields.body not in theirs:
+        if heard.fields.get(97) == "Y" and heard.fields.body not in theirs:
             yield f"{peer} got 97=Y: {heard.fields!r}"
 
 
@@ -265,6 +259,8 @@ def _released(
     if known is None or fields.get(97) == "Y":
         return
     _, leg = known
+    if name:
+        chains.setdefault((broker, name), known)  # a bust after a cancel may name the cancel only
     if fields.msg_type in ("9", "j"):
         if name in leg.asked and len(leg.asked) > 1:
             del leg.asked[name]
@@ -336,9 +332,30 @@ def executions_arrive_unaltered(day: Day) -> Iterator[str]:
             yield f"told {told[body]} times, sent {sent[body]} times: {body!r}"
 
 
+def _overtaken(day: Day, instructions: dict[str, Fields]) -> set[str]:
+    """AllocIDs that were accepted after a version that replaced them."""
+    over: set[str] = set()
+    found: set[str] = set()
+    for _, (_, fields) in day.broker_sent("P"):
+        name = fields.get(70)
+        if fields.get(87) != "0" or name not in instructions:
+            continue
+        if name in over:
+            found.add(name)
+        earlier = instructions[name].get(72)
+        while earlier in instructions and earlier not in over:
+            over.add(earlier)
+            earlier = instructions[earlier].get(72)
+    return found
+
+
 def allocation_reports_follow(day: Day) -> Iterator[str]:
-    """Each allocation a broker accepted is reported to the OMS once, with the same shares."""
+    """Each allocation a broker accepted is reported to the OMS once, with the same shares.
+
+    One that the broker accepts after a later version of it is over, and need not be.
+    """
     instructions = {h.fields.get(70): h.fields for _, h in day.broker_got("J")}
+    overtaken = _overtaken(day, instructions)
     accepted = {h.fields.get(70) for _, h in day.broker_sent("P") if h.fields.get(87) == "0"}
     reports: Counter[str] = Counter()
     for oms, (_, fields) in day.oms_got("AS"):
@@ -352,5 +369,5 @@ def allocation_reports_follow(day: Day) -> Iterator[str]:
         ):  # fmt: skip
             yield f"{oms} was told {fields!r} of {instruction!r}"
     for name in accepted | reports.keys():
-        if reports[name] != (name in accepted):
+        if reports[name] != (name in accepted) and not (name in overtaken and not reports[name]):
             yield f"allocation {name}: accepted {name in accepted}, reported {reports[name]} times"

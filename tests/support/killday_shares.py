@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from killday_check import Day
 
 PRICE_DECIMALS = 4
-GATE_PASSED = ("GW-301", "GW-405", "GW-810")
+GATE_PASSED = ("GW-301", "GW-405", "GW-406", "GW-810")
 """Refusals that do not mean that the gate stopped the first order of this ClOrdID."""
 
 
@@ -173,26 +173,39 @@ class _Book:
     def check(self, statement_id: str, versions: list[tuple[str, Fields]]) -> Iterator[str]:
         """One statement's allocations, oldest first."""
         last: dict[str, Fields] = {}
+        known = {fields.get(70): fields for _, fields in versions}
         filled = dict.fromkeys(self._routed[statement_id], 0)
         numbers = sorted({_version(fields) for _, fields in versions})
         for number in numbers:
             now = [(broker, fields) for broker, fields in versions if _version(fields) == number]
             for broker, fields in now:
-                yield from self._follows(broker, fields, last.get(broker))
+                yield from self._follows(broker, fields, last.get(broker), known)
                 last[broker] = fields
                 filled[broker] = 0 if fields.get(71) == "2" else int(fields.get(53))
             yield from self._by_the_rule(statement_id, now, filled, last)
         yield from self._final(statement_id, last)
 
-    def _follows(self, broker: str, fields: Fields, before: Fields | None) -> Iterator[str]:
+    def _follows(
+        self, broker: str, fields: Fields, before: Fields | None, known: dict[str, Fields]
+    ) -> Iterator[str]:
         """71 and 72 continue the chain; nothing is sent again that the broker has already."""
         if fields.get(71) == "0":
             if before is not None and before.get(71) != "2" and before.get(70) not in self._rejected:
                 yield f"{broker} got a second new allocation: {before!r} then {fields!r}"
-        elif before is None or before.get(71) == "2" or fields.get(72) != before.get(70):
+            return
+        standing = self._standing(before, known).get(fields.get(72))
+        if standing is None or standing.get(71) == "2":
             yield f"{broker} got a change of what it does not have: {before!r} then {fields!r}"
-        elif fields.get(71) == "1" and _content(fields) == _content(before):
+        elif fields.get(71) == "1" and _content(fields) == _content(standing):
             yield f"{broker} got a change that changes nothing: {fields!r}"
+
+    def _standing(self, last: Fields | None, known: dict[str, Fields]) -> dict[str, Fields]:
+        """What a change may name: the last version or, that being refused, the one it was to replace."""
+        found: dict[str, Fields] = {}
+        while last is not None and last.get(70) not in found:
+            found[last.get(70)] = last
+            last = known.get(last.get(72)) if last.get(70) in self._rejected else None
+        return found
 
     def _by_the_rule(
         self, statement_id: str, now: list[tuple[str, Fields]], filled: dict[str, int], last: dict[str, Fields]

@@ -485,4 +485,13 @@ class Live:
 
 
 def _toml(keys: Mapping[str, Any]) -> str:
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+    return "".join(f"{key} = {_toml_value(value)}\n" for key, value in keys.items())
+
+
+def _toml_value(value: Any) -> str:
+    """A value as TOML writes it: as JSON does, but for a table inside a list."""
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml_value(item)}" for key, item in value.items()) + " }"
+    return json.dumps(value)

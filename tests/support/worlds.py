@@ -29,6 +29,7 @@ from fixgateway.core.inputs import (
     Unsupported,
 )
 from fixgateway.core.model import (
+    RULES,
     Account,
     BrokerSetup,
     Completion,
@@ -80,6 +81,7 @@ SETUP = Setup(
     accounts=ACCOUNTS,
     omses=(OmsSetup("OMS1", ("BRK1", "BRK2")), OmsSetup("OMS2", ("BRK1",), allocation_report="none")),
     brokers=(BrokerSetup("BRK1"), BrokerSetup("BRK2")),
+    rules=RULES,
 )
 
 
@@ -228,8 +230,8 @@ class World:
             text="",
         )
 
-    def operate(self, action: str, target: str = "all") -> tuple[Output, ...]:
-        return self.give(Operator, actor="ops", action=action, target=target, reason="test")
+    def operate(self, action: str, target: str = "all", reason: str = "test") -> tuple[Output, ...]:
+        return self.give(Operator, actor="ops", action=action, target=target, reason=reason)
 
     def down(self, session: str = "BRK1") -> tuple[Output, ...]:
         return self.give(SessionDown, session=session)

@@ -48,6 +48,17 @@ class MemoryGateway:
         self.done.append((actor, action, target, reason))
         return OperateOutcome(target != "nobody", "GW-610 no counterparty nobody" if target == "nobody" else "", 3)
 
+    def pass_turn(self, actor: str, statement_id: str, account: str, reason: str) -> OperateOutcome:
+        self.done.append(("pass", actor, statement_id, account, reason))
+        return OperateOutcome(account != "nobody", "passed" if account != "nobody" else "account nobody is unknown", 8)
+
+    def set_holding(self, actor: str, account: str, symbol: str, quantity: str, reason: str) -> OperateOutcome:
+        self.done.append(("holding", actor, account, symbol, quantity, reason))
+        return OperateOutcome(True, "set", 9)
+
+    def rotations(self) -> dict[str, list[str]]:
+        return {"P": ["B", "A"], "Q": ["C"]}
+
     def sessions(self) -> list[Row]:
         return [{"name": "OMS1", "role": "oms", "up": True, "enabled": True, "next_sender": 2,
                  "next_target": 3, "address": "127.0.0.1"}]  # fmt: skip
@@ -299,3 +310,23 @@ def test_stop_frees_the_port(gateway: MemoryGateway, health: Health) -> None:
 def test_a_taken_port_is_a_configuration_error(server: Server, gateway: MemoryGateway, health: Health) -> None:
     with pytest.raises(ConfigError, match=r"http\.port"):
         serve(create_app(gateway, health, bytes, NO_QUERIES), "127.0.0.1", server.port)
+
+
+def test_turns_and_holdings(http: httpx.Client, gateway: MemoryGateway) -> None:
+    found = http.get("/api/rotation").json()
+    assert [(row["policy_id"], row["position"], row["account"]) for row in found["queue"]] == [
+        ("P", 1, "B"), ("P", 2, "A"), ("Q", 1, "C"),
+    ]  # fmt: skip
+    assert [row["account"] for row in http.get("/api/rotation?policy=Q").json()["queue"]] == ["C"]
+    assert_problem(http.get("/api/rotation?turns=-1"), 422)
+
+    why = {"actor": "ann", "reason": "asked to wait"}
+    assert http.post("/api/statements/S-1/pass", json={**why, "account": "B"}).json()["text"] == "passed"
+    assert_problem(http.post("/api/statements/S-1/pass", json={**why, "account": "nobody"}), 409)
+    assert_problem(http.post("/api/statements/S-1/pass", json={"actor": "ann", "account": "B"}), 422)
+    change = {**why, "account": "B", "symbol": "XYZ", "quantity": "5"}
+    assert http.post("/api/holdings", json=change).json()["seq"] == 9
+    assert_problem(http.post("/api/holdings", json={**change, "reason": ""}), 422)
+    assert gateway.done[0] == ("pass", "ann", "S-1", "B", "asked to wait")
+    assert gateway.done[-1] == ("holding", "ann", "B", "XYZ", "5", "asked to wait")
+    assert_problem(http.get("/api/fairness?first=yesterday"), 422)

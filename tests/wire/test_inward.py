@@ -18,7 +18,7 @@ from fixgateway.core.model import DraftLine
 from fixgateway.errors import ConfigError, WireError
 from fixgateway.wire import inward
 from fixgateway.wire.message import join, parse
-from fixgateway.wire.values import fix_date, iso_date, lenient_decimal, utc_ns, utc_text
+from fixgateway.wire.values import fix_date, iso_date, iso_time, lenient_decimal, utc_ns, utc_text
 from fixgateway.wire.versions import FIX42, FIX44, FIX50SP2, Version
 
 Frame = Callable[..., str]
@@ -153,6 +153,48 @@ def test_statement_parties_orders_and_reference(frame: Frame) -> None:
     assert given_input.actor == "OMS1"
 
 
+TERMS = (
+    "9801=price-time|9802=percent|9803=account|9804=100|9805=5|9806=10.5|9807=one price|9808=Y|9809=N|"
+)
+
+
+@pytest.mark.parametrize("where", ["before the group", "behind it"])
+def test_terms_that_fix_has_no_field_for(frame: Frame, where: str) -> None:
+    lines = (
+        "78=2|79=A|80=0|9811=60|9812=7|9813=9.5|9814=20261122-14:30:00.123456789|79=B|80=0|9811=40|9813=9|"
+    )
+    head = "70=S-1|71=0|626=2|54=1|55=XYZ|53=50000|75=20261122|"
+    body = head + (TERMS + lines if where == "before the group" else lines + TERMS)
+    draft = statement(frame(body, msg_type="J")).draft
+    assert draft.defects == ()
+    assert (draft.method, draft.basis, draft.ties, draft.lot, draft.min_quantity) == (
+        "price-time", "percent", "account", "100", "5",
+    )  # fmt: skip
+    assert (draft.reference_price, draft.justification, draft.new_issue, draft.discretionary) == (
+        "10.5", "one price", "Y", "N",
+    )  # fmt: skip
+    assert draft.lines == (
+        DraftLine(1, "A", "0", "7", "60", "9.5", "2026-11-22T14:30:00.123456789Z"),
+        DraftLine(2, "B", "0", "", "40", "9", ""),
+    )
+
+
+def test_a_term_in_every_entry_is_no_term(frame: Frame) -> None:
+    body = STATEMENT.replace("|80=", "|9801=price-time|80=")
+    (defect,) = statement(frame(body, msg_type="J")).draft.defects
+    assert "tag 9801 stands in several places" in defect
+
+
+@pytest.mark.parametrize(("text", "iso"), [
+    ("20261122-14:30:00", "2026-11-22T14:30:00Z"),
+    ("20261122-14:30:00.123", "2026-11-22T14:30:00.123Z"),
+    ("20261122-14:30:00.1234567891", "2026-11-22T14:30:00.123456789Z"),
+    ("20261122", "20261122"), ("14:30", "14:30"), ("20261122-14:30:00Z", "20261122-14:30:00Z"),
+])  # fmt: skip
+def test_a_timestamp_as_iso(text: str, iso: str) -> None:
+    assert iso_time(text) == iso
+
+
 @pytest.mark.parametrize(("old", "new", "words"), [
     ("626=2", "626=1", "AllocType(626) is 1"),
     ("626=2|", "", "AllocType(626) is missing"),
@@ -278,7 +320,7 @@ def test_which_rejects_may_mean_a_duplicate(frame: Frame, msg_type: str, body: s
     assert found.duplicate is maybe
 
 
-@pytest.mark.parametrize("msg_type", ["AS", "AK", "N", "Q"])
+@pytest.mark.parametrize("msg_type", ["AT", "AU", "N", "Q"])
 def test_other_broker_messages(frame: Frame, msg_type: str) -> None:
     assert broker(frame("58=x|", msg_type=msg_type)) == inputs.Unsupported(7, 99, "BRK1", 2, msg_type)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fixgateway.core.model import Side
 from fixgateway.core.outputs import (
     Allocation,
+    Charge,
     ForwardToBroker,
     OrderRef,
     PassToOms,
@@ -64,12 +65,27 @@ BOOKED = Allocation(
         Share("CLIENT-C", Decimal("3000"), "100"), Share("PROP", Decimal("6000.00"), "100"),
     ),
 )  # fmt: skip
+# The specification's HNS.L example with commission at 20 basis points, a fee of 0.5 % and one of 0.25 each.
+CHARGED = replace(
+    BOOKED, quantity=Decimal(125000), avg_px="3.9809", gross=Decimal("497612.50"), net=Decimal("501096.2875"),
+    shares=(
+        Share("F1", Decimal(42200), "3.9809", gross=Decimal("167993.98"), commission=Decimal("335.988"),
+              fees=(Charge("5", Decimal("839.9699")), Charge("6", Decimal("0.25"))), net=Decimal("169170.1879")),
+        Share("F2", Decimal(82800), "3.9809", gross=Decimal("329618.52"), commission=Decimal("659.237"),
+              fees=(Charge("5", Decimal("1648.0926")), Charge("6", Decimal("0.25"))), net=Decimal("331926.0996")),
+    ),
+)  # fmt: skip
+EXECUTED = replace(
+    BOOKED, quantity=Decimal(3000), avg_px="100.0833",
+    shares=(Share("F1", Decimal(2000), "100.0833", "100"), Share("F1", Decimal(1000), "100.0833", "100.25")),
+)  # fmt: skip
 EVERYTHING: tuple[Buildable, ...] = (
     REPORT, replace(REPORT, exec_type="I", ord_status="1", order_id="B1", reason="", ord_rej_reason=""),
     replace(REPORT, side="", symbol="", cl_ord_id="O-1"), CANCEL_REJECT, replace(CANCEL_REJECT, orig_cl_ord_id=""),
     BUSINESS, ACK, replace(ACK, alloc_id="", trade_date="soon", alloc_status="1", alloc_rej_code="8"), DONT_KNOW,
     SendAllocation(BOOKED), SendAllocationReport("OMS1", "AS", "GW-R-21", BOOKED),
     SendAllocationReport("OMS1", "J", "GW-R-21", BOOKED),
+    SendAllocation(CHARGED), SendAllocationReport("OMS1", "AS", "GW-R-21", CHARGED), SendAllocation(EXECUTED),
     SendAllocation(replace(BOOKED, trans_type="1", ref_alloc_id="GW-A-20", replace_reason="2",
                            alloc_id="GW-A-30")),
     SendAllocation(replace(BOOKED, trans_type="2", ref_alloc_id="GW-A-20", replace_reason="2", orders=(),
@@ -141,6 +157,40 @@ def test_allocation_of_the_worked_example() -> None:
     preliminary = SendAllocation(replace(BOOKED, alloc_type="2"))
     assert body(preliminary, FIX42).startswith("70=GW-A-20|71=3|73=")
     assert body(preliminary).startswith("70=GW-A-20|71=0|626=2|")
+
+
+CHARGES = (
+    f"60={STAMP}|381=497612.5|118=501096.2875|78=2|"
+    "79=F1|80=42200|12=335.988|13=3|153=3.9809|154=169170.1879|136=2|137=839.9699|139=5|137=0.25|139=6|"
+    "79=F2|80=82800|12=659.237|13=3|153=3.9809|154=331926.0996|136=2|137=1648.0926|139=5|137=0.25|139=6|"
+)
+
+
+@pytest.mark.parametrize("version", [FIX42, FIX44, FIX50SP2], ids=lambda version: version.name)
+def test_a_calculated_allocation_says_commission_fees_and_net_money(version: Version) -> None:
+    assert body(SendAllocation(CHARGED), version).endswith(CHARGES)
+    assert body(SendAllocationReport("OMS1", "AS", "GW-R-21", CHARGED), version).endswith(CHARGES)
+
+
+@pytest.mark.parametrize("alloc_type", ["2", "5"])
+def test_a_preliminary_allocation_says_no_money(alloc_type: str) -> None:
+    """FIX 4.4 vol. 5: 626=2 is without MiscFees and NetMoney."""
+    text = body(SendAllocation(replace(CHARGED, alloc_type=alloc_type)))
+    assert text.endswith("|78=2|79=F1|80=42200|153=3.9809|79=F2|80=82800|153=3.9809|")
+    assert "|381=" not in text
+
+
+def test_a_fee_of_nothing_and_no_commission_leave_no_field() -> None:
+    shares = tuple(
+        replace(share, commission=None, fees=(Charge("5", Decimal("0.00")),)) for share in CHARGED.shares
+    )
+    text = body(SendAllocation(replace(CHARGED, shares=shares)))
+    assert text.endswith("|79=F2|80=82800|153=3.9809|154=331926.0996|")
+
+
+def test_an_allocation_at_executed_prices_has_an_entry_for_each_price() -> None:
+    """FIX 4.2 Errata 20010501, executed price example: 79 and 366 are the key of an entry."""
+    assert body(SendAllocation(EXECUTED)).endswith("|78=2|79=F1|366=100|80=2000|79=F1|366=100.25|80=1000|")
 
 
 def test_allocation_report_to_the_oms() -> None:
