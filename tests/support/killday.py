@@ -258,6 +258,7 @@ class KillDay:
         for oms in self.omses.values():
             for statement_id in oms.statements():
                 assert self._close(statement_id), f"{statement_id} cannot be closed:\n{self.live.tail()}"
+        deadline = time.monotonic() + SETTLE_SECONDS  # anew: a thousand statements take a while to close
         while not self._quiet() or (self.judge() and time.monotonic() < deadline):
             self._still_there()
             assert time.monotonic() < deadline + QUIET_SECONDS, f"no quiet: {self._states()}"
