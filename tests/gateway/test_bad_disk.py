@@ -185,6 +185,7 @@ def test_a_file_that_may_not_grow_is_a_disk_that_fails(faulty: Callable[..., Fau
 def test_orders_go_off_before_the_disk_is_full_and_on_again_by_themselves(small: Callable[..., Live]) -> None:
     live = small("16m").start()
     trade = Trade(live, 60)
+    live.wait_projected()  # what the database still writes would take room, or give some back
     reserve, filler = live.data_dir / "journal" / "reserve", live.data_dir / "filler"
     assert reserve.stat().st_size == 262_144
     fill_up(filler, leave_bytes=700_000)
@@ -208,7 +209,8 @@ def test_orders_go_off_before_the_disk_is_full_and_on_again_by_themselves(small:
 
 
 def test_a_disk_that_is_full_at_once_costs_no_fill_no_cancel_and_no_heartbeat(small: Callable[..., Live]) -> None:
-    live = small("16m").start()
+    # The database and the FIX stores take of the reserve, too.
+    live = small("16m", journal={"reserve_bytes": 2_097_152, "min_free_bytes": 1_048_576}).start()
     trade = Trade(live, 150, lines=(("CLIENT-A", 120), ("PROP", 80)))
     filler = live.data_dir / "filler"
     fill_up(filler)  # nothing is left: the journal finds out before the watch does
