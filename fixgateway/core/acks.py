@@ -10,8 +10,8 @@ earlier version stands (:mod:`.standing`). Journals from before the life cycle w
 from __future__ import annotations
 
 from fixgateway.core import standing
+from fixgateway.core.exceptions import exception
 from fixgateway.core.executions import (
-    exception,
     in_query,
 )
 from fixgateway.core.inputs import (

@@ -38,6 +38,7 @@ from heapq import heapify, heappop, heappush
 from fixgateway.core import held, money
 from fixgateway.core.apportion import tie_rank
 from fixgateway.core.columns import spread
+from fixgateway.core.exceptions import exception
 from fixgateway.core.executed import by_account
 from fixgateway.core.fills import MONEY
 from fixgateway.core.inputs import Operator
@@ -52,7 +53,6 @@ from fixgateway.core.instructions import (
     keeps,
     orders_of,
     parts_of,
-    told,
 )
 from fixgateway.core.model import EXACT, ZERO, Averaging, Interim, Rounding, exact_sum
 from fixgateway.core.orders import ENDED, Order
@@ -249,7 +249,7 @@ def _target(state: State, record: StatementRecord, total: Decimal, *, grows: boo
         return found, []
     name = record.statement.statement_id
     text = f"statement {name}: shares moved so that nobody loses what is booked: {', '.join(forced[:10])}"
-    return replace(found, lines=lines), told("GW-841", name, text)
+    return replace(found, lines=lines), exception("GW-841", name, text)
 
 
 def _booked(record: StatementRecord) -> Shares:
@@ -394,7 +394,7 @@ def _instructions(
     if columns.forced:
         name = record.statement.statement_id
         text = f"statement {name}, booking {booking.number}: forced by what brokers accepted and will not replace"
-        outputs += told("GW-841", name, f"{text}: {', '.join(columns.forced[:10])}")
+        outputs += exception("GW-841", name, f"{text}: {', '.join(columns.forced[:10])}")
     for broker, column in columns.by_broker.items():
         own = {name: share for name, share in zip(booking.shares, column, strict=True) if name != NOBODY}
         outputs += instruct(state, record, Wanted(broker, booking, parts, own, day_price), stamp)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fixgateway.core import compare
 from fixgateway.core.confirmations import find
-from fixgateway.core.executions import exception
+from fixgateway.core.exceptions import exception
 from fixgateway.core.inputs import ReportedAllocation, Unsupported
 from fixgateway.core.outputs import Output, ReportJudged, SendReportAck
 from fixgateway.core.requests import missing, on_unsupported

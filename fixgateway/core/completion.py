@@ -23,7 +23,8 @@ from __future__ import annotations
 from datetime import date
 
 from fixgateway.core import booking, held, holdings, money, own_orders, rotation, whole
-from fixgateway.core.instructions import Stamp, told
+from fixgateway.core.exceptions import exception
+from fixgateway.core.instructions import Stamp
 from fixgateway.core.model import ZERO, Completion, plain_text
 from fixgateway.core.orders import ENDS_STATEMENT, FILLED
 from fixgateway.core.outputs import Flagged, Output, SendAllocation, StatementClosed
@@ -92,7 +93,7 @@ def _waits(record: StatementRecord) -> list[Output]:
         f"statement {name}: of {plain_text(record.filled)} filled every account's share is below its minimum; "
         "it waits for more fills, at the cut-off it is divided without the minimum"
     )
-    return told("GW-840", name, text)
+    return exception("GW-840", name, text)
 
 
 def allocate_statement(
@@ -137,7 +138,7 @@ def amended(state: State, record: StatementRecord, seq: int, ts_ns: int) -> list
     if not outputs:
         return []
     name = record.statement.statement_id
-    return [*told("GW-813", name, f"a bust or correction changed what is booked of statement {name}"), *outputs]
+    return [*exception("GW-813", name, f"a bust or correction changed what is booked of statement {name}"), *outputs]
 
 
 def cut_off(state: State, record: StatementRecord, through: date, seq: int, ts_ns: int) -> list[Output]:

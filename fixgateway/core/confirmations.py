@@ -12,7 +12,7 @@ ConfirmID(664) is known from then on: the same message again gets the same answe
 from __future__ import annotations
 
 from fixgateway.core import compare, standing
-from fixgateway.core.executions import exception
+from fixgateway.core.exceptions import exception
 from fixgateway.core.inputs import Confirmation, Unsupported
 from fixgateway.core.model import BrokerSetup
 from fixgateway.core.outputs import (

@@ -16,7 +16,7 @@ from datetime import date
 
 from fixgateway.core import calendar, compare, standing
 from fixgateway.core.confirmations import affirmed, confirmed
-from fixgateway.core.executions import exception
+from fixgateway.core.exceptions import exception
 from fixgateway.core.inputs import Tick
 from fixgateway.core.outputs import Alert, CompletionMeasured, Output, SendConfirmationRequest
 from fixgateway.core.state import AllocationRecord, State, StatementRecord

@@ -11,9 +11,7 @@ from datetime import date
 
 from fixgateway.core import booking, calendar, dayclock, grinding, held
 from fixgateway.core.completion import cut_off
-from fixgateway.core.executions import (
-    exception,
-)
+from fixgateway.core.exceptions import exception
 from fixgateway.core.inputs import (
     Tick,
 )

@@ -13,6 +13,7 @@ from fractions import Fraction
 from fixgateway.core import orders as order_state
 from fixgateway.core import progress, standing
 from fixgateway.core.completion import allocate_statement, amended, close, is_complete
+from fixgateway.core.exceptions import exception
 from fixgateway.core.fills import Fill
 from fixgateway.core.inputs import CancelReject, ExecKind, Execution, MessageReject
 from fixgateway.core.model import ZERO
@@ -20,7 +21,6 @@ from fixgateway.core.orders import Effect, Order
 from fixgateway.core.outputs import (
     Alert,
     AllocationAcked,
-    ExceptionOpened,
     ExecutionApplied,
     Flagged,
     OrderChanged,
@@ -183,11 +183,6 @@ def changed(state: State, order: Order) -> OrderChanged:
         avg_px=round_half_up(order.average(), state.setup.policy.price_decimals) if order.fills else "0",
         open=order.open,
     )
-
-
-def exception(reason: str, subject: str, text: str) -> list[Output]:
-    """Something for a person: kept as an exception and told at once."""
-    return [ExceptionOpened(reason, subject, text), Alert(reason, "critical", subject, text)]
 
 
 def _unknown(state: State, report: Execution) -> list[Output]:

@@ -18,6 +18,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
+from fixgateway.core.exceptions import exception
 from fixgateway.core.inputs import SetHolding
 from fixgateway.core.model import EXACT, ZERO, Draft, Line, Policy, Side, plain_decimal, plain_text
 from fixgateway.core.outputs import Alert, ExceptionOpened, HoldingSet, Output, Problem, StatementRefused
@@ -207,4 +208,4 @@ def barred(record: StatementRecord) -> list[Output]:
     text = (
         f"statement {name} was allocated as registered, and its account {record.barred} is not permitted any more"
     )
-    return [ExceptionOpened("GW-833", name, text), Alert("GW-833", "critical", name, text)]
+    return exception("GW-833", name, text)

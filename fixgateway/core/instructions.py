@@ -15,10 +15,11 @@ from decimal import Decimal
 from fractions import Fraction
 
 from fixgateway.core import executed, held, money, own_orders
+from fixgateway.core.exceptions import exception
 from fixgateway.core.fills import MONEY, times
 from fixgateway.core.model import EXACT, ZERO, exact_sum, plain_text
 from fixgateway.core.orders import Order
-from fixgateway.core.outputs import Alert, Allocation, ExceptionOpened, OrderRef, Output, SendAllocation, Share
+from fixgateway.core.outputs import Allocation, OrderRef, Output, SendAllocation, Share
 from fixgateway.core.pricing import written
 from fixgateway.core.state import (
     AllocationRecord,
@@ -215,7 +216,7 @@ def _differs(previous: Allocation, fresh: Allocation) -> list[Output]:
         f"{previous.broker} accepted allocation {previous.alloc_id} of statement {previous.statement_id}, {then}, "
         f"and takes no replacement; it should be {now if fresh.quantity else 'cancelled'}"
     )
-    return told("GW-842", previous.alloc_id, text)
+    return exception("GW-842", previous.alloc_id, text)
 
 
 def restate(state: State, record: StatementRecord, ratio: Fraction) -> None:
@@ -257,11 +258,6 @@ def _scaled(shares: Mapping[str, Decimal], ratio: Fraction) -> dict[str, Decimal
     scaled = {account: times(share, ratio) for account, share in shares.items()}
     known = {account: share for account, share in scaled.items() if share is not None}
     return known if len(known) == len(scaled) else None
-
-
-def told(reason: str, subject: str, text: str) -> list[Output]:
-    """An exception and its alert."""
-    return [ExceptionOpened(reason, subject, text), Alert(reason, "critical", subject, text)]
 
 
 def _record(state: State, record: StatementRecord, allocation: Allocation, stamp: Stamp) -> list[Output]:

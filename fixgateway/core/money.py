@@ -24,6 +24,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from fixgateway.core.apportion import tie_rank
+from fixgateway.core.exceptions import exception
 from fixgateway.core.model import (
     EXACT,
     ZERO,
@@ -39,10 +40,8 @@ from fixgateway.core.model import (
     plain_text,
 )
 from fixgateway.core.outputs import (
-    Alert,
     Allocation,
     Charge,
-    ExceptionOpened,
     Output,
     Share,
     StatementAllocated,
@@ -327,7 +326,7 @@ def remarks(allocation: Allocation) -> list[Output]:
         f"allocation {subject}: nobody bears the residual cash {plain_text(allocation.residual_cash)}: no account "
         "of the statement may and the policy names no error account"
     )
-    return [ExceptionOpened("GW-851", subject, text), Alert("GW-851", "warning", subject, text)]
+    return exception("GW-851", subject, text, "warning")
 
 
 def day_remarks(allocations: Iterable[Allocation]) -> list[Output]:
@@ -361,7 +360,7 @@ def day_remarks(allocations: Iterable[Allocation]) -> list[Output]:
         f"the day average of {subject} differs from what the brokers' own fills cost (fills minus allocations: "
         f"{told}); agree with the brokers how that is settled"
     )
-    return [ExceptionOpened("GW-852", subject, text), Alert("GW-852", "critical", subject, text)]
+    return exception("GW-852", subject, text)
 
 
 def _exponent(value: Decimal) -> int:

@@ -10,7 +10,8 @@ is proof for everything before it, too.
 
 from __future__ import annotations
 
-from fixgateway.core.executions import exception, forget_unacked
+from fixgateway.core.exceptions import exception
+from fixgateway.core.executions import forget_unacked
 from fixgateway.core.inputs import ReceiptUnknown
 from fixgateway.core.orders import Order
 from fixgateway.core.outputs import Alert, Output, ResendForbidden

@@ -15,11 +15,12 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
+from fixgateway.core.exceptions import exception
 from fixgateway.core.fills import SHOWN_PLACES, Fill, exact_decimal, scaled, times
 from fixgateway.core.instructions import restate
 from fixgateway.core.model import Basis, Line, Statement
 from fixgateway.core.orders import Order
-from fixgateway.core.outputs import Alert, ExceptionOpened, Output, StatementSplit
+from fixgateway.core.outputs import Output, StatementSplit
 from fixgateway.core.pricing import round_half_up
 from fixgateway.core.state import State, StatementRecord, settle
 
@@ -50,7 +51,7 @@ def split_statement(state: State, record: StatementRecord, ratio: Fraction, caus
         caps = {account: _times(cap, ratio, f"{account}'s cut") for account, cap in record.caps.items()}
     except _Inexact as error:
         text = f"{cause} says a split of {written}, but {error} of statement {name} would have no exact decimal"
-        return _told("GW-863", name, f"{text}; nothing was scaled")
+        return exception("GW-863", name, f"{text}; nothing was scaled")
     record.statement, record.caps = statement, caps
     total = Fraction(record.split_num, record.split_den) * ratio
     record.split_num, record.split_den = total.numerator, total.denominator
@@ -64,11 +65,7 @@ def split_statement(state: State, record: StatementRecord, ratio: Fraction, caus
         f"{cause} says a split of {written}: statement {name} and its orders were scaled to a total of "
         f"{statement.total}, {record.filled} filled; what brokers have booked already was not"
     )
-    return [fact, *_told("GW-861", name, text)]
-
-
-def _told(reason: str, subject: str, text: str) -> list[Output]:
-    return [ExceptionOpened(reason, subject, text), Alert(reason, "critical", subject, text)]
+    return [fact, *exception("GW-861", name, text)]
 
 
 def _times(value: Decimal, ratio: Fraction, what: str) -> Decimal:

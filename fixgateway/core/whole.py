@@ -15,6 +15,7 @@ from fractions import Fraction
 from fixgateway.core import held, matrix, money, own_orders
 from fixgateway.core.apportion import tie_rank
 from fixgateway.core.columns import Columns, spread
+from fixgateway.core.exceptions import exception
 from fixgateway.core.executed import by_account
 from fixgateway.core.instructions import (
     Part,
@@ -28,7 +29,6 @@ from fixgateway.core.instructions import (
     orders_of,
     parts_of,
     sums_of,
-    told,
 )
 from fixgateway.core.model import EXACT, ZERO, Line, Statement, exact_sum, plain_text
 from fixgateway.core.orders import Order
@@ -159,7 +159,7 @@ def _lost(sent: Allocation, parts: Sequence[Part]) -> list[Output]:
         f"{plain_text(sent.quantity)} at {sent.avg_px}, and takes no replacement; its fills are now "
         f"{quantity} at {average}"
     )
-    return told("GW-842", sent.alloc_id, text)
+    return exception("GW-842", sent.alloc_id, text)
 
 
 def _beside(
@@ -194,7 +194,7 @@ def _beside(
 def _misfit(record: StatementRecord, broker: str) -> list[Output]:
     name = record.statement.statement_id
     text = f"statement {name}: what {broker} accepted and keeps does not fit its shares now"
-    return told("GW-842", name, text)
+    return exception("GW-842", name, text)
 
 
 def _joined(
@@ -265,7 +265,7 @@ def _forced(statement: Statement, accounts: Sequence[str]) -> list[Output]:
         f"statement {statement.statement_id}: shares moved to stay above what brokers accepted and will not "
         f"replace: {_named(accounts)}"
     )
-    return told("GW-841", statement.statement_id, text)
+    return exception("GW-841", statement.statement_id, text)
 
 
 _NAMED_MAX = 10
