@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import structlog
 
-from fixgateway.config.calendar import HORIZON_DAYS
+from fixgateway.config.calendar import HORIZON_DAYS, read
 from fixgateway.core.calendar import changed_days
-from fixgateway.core.model import Calendar
+from fixgateway.core.inputs import RenewCalendar
+from fixgateway.core.model import Calendar, Policy
 from fixgateway.errors import FixgatewayError
+from fixgateway.pump import Pump
 
 CHECK_SECONDS = 86_400.0
 """Time between two looks."""
@@ -65,3 +68,22 @@ class CalendarWatch:
                 self._log.info("calendar.renewed", name=found.name, last=str(found.last), changed=len(changed))
         except FixgatewayError as error:
             self._log.error("calendar.not_renewed", name=known.name, last=str(known.last), error=str(error))
+
+
+def start(
+    pump: Pump, policy: Policy, zone: ZoneInfo, log: structlog.stdlib.BoundLogger, stop: threading.Event
+) -> None:
+    """Start the watch of a running gateway; ``stop`` ends it."""
+
+    def known() -> Calendar | None:
+        state = pump.memory.engine.state
+        return state.setup.calendar if state is not None else None
+
+    watch = CalendarWatch(
+        known=known,
+        look_up=lambda today: read(policy, today),
+        give=lambda found: pump.ask(lambda seq, ts_ns: RenewCalendar(seq, ts_ns, found)),
+        today=lambda: datetime.now(zone).date(),
+        log=log,
+    )
+    threading.Thread(target=watch.run, args=(stop,), name="calendar", daemon=True).start()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fixgateway.core.desk_facts import ActionRefused, ExceptionDecided, ExceptionRequested
+from fixgateway.core.desk_inputs import DeskInput
 from fixgateway.core.inputs import Operator, PassTurn, SetHolding, SubmitStatement
 from fixgateway.core.model import Draft, exact_sum, plain_text
 from fixgateway.core.outputs import (
@@ -16,11 +18,12 @@ from fixgateway.core.outputs import (
     StatementRefused,
     StatementRegistered,
 )
+from fixgateway.core.people import Person
 from fixgateway.errors import FixgatewayError, UsageError
 from fixgateway.pump import Pump
 from fixgateway.sessions.host import SessionHost
 from fixgateway.sessions.settings import SessionSpec
-from fixgateway.web.port import OperateOutcome, Outcome, Row
+from fixgateway.web.port import OperateOutcome, Outcome, Row, people_words
 
 
 class Control:
@@ -64,8 +67,8 @@ class Control:
             raise UsageError(f"{target!r} is neither all nor a counterparty: {', '.join(sorted(known))}")
         given, outputs = self._pump.ask(lambda seq, ts_ns: Operator(seq, ts_ns, actor, action, target, reason))
         for output in outputs:
-            if isinstance(output, StatementRefused):
-                return OperateOutcome(False, output.problems[0].text, given.seq)
+            if isinstance(output, StatementRefused | ActionRefused):
+                return _refused(output, given.seq)
             if isinstance(output, StatementClosed):
                 return OperateOutcome(True, f"statement {target} is {output.why}", given.seq)
         booked = [output.filled for output in outputs if isinstance(output, StatementAllocated)]
@@ -88,6 +91,20 @@ class Control:
         cut = [name for output in outputs if isinstance(output, HoldingSet) for name in output.statements]
         more = f"; changed in open statements {', '.join(cut)}" if cut else ""
         return _outcome(given.seq, outputs, f"{account} may sell {quantity} {symbol}{more}")
+
+    def act(self, make: Callable[[int, int], DeskInput]) -> OperateOutcome:
+        """What a person does at the desk; returns when the decision is durable."""
+        given, outputs = self._pump.ask(make)
+        return _desk_outcome(given.seq, outputs)
+
+    def note(self, make: Callable[[int, int], DeskInput]) -> None:
+        """An input of the desk that nobody waits for."""
+        self._pump.tell(make)
+
+    def people(self) -> Mapping[str, Person]:
+        """Everybody recorded, by id."""
+        state = self._pump.memory.engine.state
+        return dict(state.people) if state else {}
 
     def rotations(self) -> dict[str, list[str]]:
         """The accounts of each policy in the order of their next turn."""
@@ -119,7 +136,10 @@ class Control:
             raise UsageError(f"no session {name!r}; see: fixgateway session list")
         numbers = f" next_sender={next_sender} next_target={next_target}" if action == "seq" else ""
         reason = f"{action}{numbers}"
-        given, _ = self._pump.ask(lambda seq, ts_ns: Operator(seq, ts_ns, actor, "session", name, reason))
+        given, outputs = self._pump.ask(lambda seq, ts_ns: Operator(seq, ts_ns, actor, "session", name, reason))
+        for output in outputs:
+            if isinstance(output, ActionRefused):
+                return _refused(output, given.seq)
         match action:
             case "logout":
                 self._host.logout(name, f"logged out by {actor}")
@@ -147,6 +167,7 @@ class Control:
             "policy": f"{state.setup.policy.policy_id} {state.setup.policy.version}",
             "halted": sorted(state.halted),
             "degraded": state.degraded,
+            "people": people_words(state.people),
             "statements_active": len(state.active),
             "orders_open": sum(state.statements[name].open_orders for name in state.active),
             "unacked": {name: len(broker.unacked) for name, broker in state.brokers.items()},
@@ -160,5 +181,32 @@ def _outcome(seq: int, outputs: Sequence[Output], done: str) -> OperateOutcome:
     """What became of a person's action that either happens or is refused."""
     for output in outputs:
         if isinstance(output, StatementRefused):
-            return OperateOutcome(False, output.problems[0].text, seq)
+            return _refused(output, seq)
     return OperateOutcome(True, done, seq)
+
+
+def _refused(output: StatementRefused | ActionRefused, seq: int) -> OperateOutcome:
+    """A person's action that changed nothing."""
+    if isinstance(output, ActionRefused):
+        return OperateOutcome(False, output.text, seq, output.reason, output.subject)
+    return OperateOutcome(False, output.problems[0].text, seq, output.problems[0].reason)
+
+
+def _desk_outcome(seq: int, outputs: Sequence[Output]) -> OperateOutcome:
+    """What became of a person's action at the desk: refused, or what it made.
+
+    Raises:
+        FixgatewayError: nothing came of it, which is a bug of ours.
+    """
+    if not outputs:
+        raise FixgatewayError(f"journal record {seq} could not be processed; the gateway's log says why")
+    subject = ""
+    for output in outputs:
+        match output:
+            case ActionRefused():
+                return _refused(output, seq)
+            case ExceptionRequested() | ExceptionDecided():
+                subject = subject or output.exception_id
+            case _:
+                pass
+    return OperateOutcome(True, "", seq, "", subject)

@@ -70,3 +70,7 @@ class RecordRemoved(JournalError):
 
 class GatewayUnavailable(FixgatewayError):
     """A command needs a running gateway and none answers; the message says how to start one."""
+
+
+class DeliveryError(FixgatewayError):
+    """An alert could not be delivered by a channel; the text says who refused what. It is tried again."""

@@ -20,22 +20,22 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import fixgateway
-from fixgateway.calendar_watch import CalendarWatch
+from fixgateway import alerting, calendar_watch, reviewing
 from fixgateway.clock import Clock, local
 from fixgateway.config import setup as core_setup
-from fixgateway.config.calendar import read as read_calendar
 from fixgateway.config.settings import Settings
 from fixgateway.config.settings import warnings as setting_warnings
 from fixgateway.control import Control
-from fixgateway.core.inputs import Configure, Operator, RenewCalendar, Tick
-from fixgateway.core.model import Calendar, Setup
+from fixgateway.core.inputs import Configure, Operator, Tick
+from fixgateway.core.model import Setup
+from fixgateway.core.state import State
 from fixgateway.disk import DiskWatch, Limits
+from fixgateway.doors import bound_queries, http_door, routes
 from fixgateway.drop import DropFolder
 from fixgateway.errors import FixgatewayError, JournalError, UsageError
 from fixgateway.journal import checkpoints, keys, snapshots
@@ -69,7 +69,7 @@ from fixgateway.snapshotter import Snapshotter
 from fixgateway.translate import Translator
 from fixgateway.web.app import create_app
 from fixgateway.web.server import Server, serve
-from fixgateway.wiring import bound_queries, host_spec, parties, stamping
+from fixgateway.wiring import host_spec, parties, stamping
 
 LOGOUT_SECONDS = 5.0
 """How long a stop waits for counterparties to answer Logout."""
@@ -221,10 +221,7 @@ class Gateway:
 
     def _checkpoints_at(self, place: str, error: str) -> None:
         """A place stopped taking checkpoints, or takes them again."""
-        if error:
-            self._log.error("checkpoint.not_kept", place=place, error=error)
-        else:
-            self._log.info("checkpoint.kept_again", place=place)
+        alerting.checkpoints_at(self._pump, self._log, place, error)
 
     def _recover(self, base: Base) -> None:
         """The engine's state from a snapshot and the journal behind it, the FIX store reconciled with it."""
@@ -375,34 +372,26 @@ class Gateway:
             self._metrics.text,
             bound_queries(self._database),
             self.setup.policy,
-            self.settings.http.allowed_hosts,
+            self.settings.http_hosts,
+            more=routes(self.settings, self.control, self._state, self._database, self._zone.key),
+            door=http_door(self.settings, self.control),
         )
-        self._http: Server = serve(app, self.settings.http.host, self.settings.http.port)
+        self._http: Server = serve(app, self.settings.http.host, self.settings.http.port, self.settings.tls_files)
         for number in (signal.SIGTERM, signal.SIGINT):  # after quickfix was imported: it takes SIGINT
             signal.signal(number, lambda *_: self._asked_to_stop.set())
         self._host.start()
+        synced = lambda: self._writer.synced_seq  # noqa: E731
+        alerting.start(self.settings, self._pump, synced, self._metrics, self._log, self._stop_threads)
+        reviewing.start(self.settings, self._pump, self._database, self._log, self._stop_threads)
         if self.setup.calendar is not None:
-            self._thread("calendar", lambda: self._calendar_watch().run(self._stop_threads))
+            calendar_watch.start(self._pump, self.setup.policy, self._zone, self._log, self._stop_threads)
         if self.settings.drop_directory:
             folder = DropFolder(self.settings.drop_directory, self.control.submit_statement, self._log)
             self._thread("drop-folder", lambda: folder.run(self._stop_threads))
         self._log.info("gateway.up", listen_port=self._host.listen_port, http_port=self._http.port)
 
-    def _calendar_watch(self) -> CalendarWatch:
-        """What keeps the market calendar of the policy up to date."""
-        policy = self.setup.policy
-
-        def known() -> Calendar | None:
-            state = self._memory.engine.state
-            return state.setup.calendar if state is not None else None
-
-        return CalendarWatch(
-            known=known,
-            look_up=lambda today: read_calendar(policy, today),
-            give=lambda found: self._pump.ask(lambda seq, ts_ns: RenewCalendar(seq, ts_ns, found)),
-            today=lambda: datetime.now(self._zone).date(),
-            log=self._log,
-        )
+    def _state(self) -> State | None:
+        return self._memory.engine.state
 
     def where(self) -> str:
         """One line for the person who started it."""

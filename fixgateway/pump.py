@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -170,6 +171,10 @@ class Pump:
                 f"the gateway did not answer in {ASK_TIMEOUT_SECONDS} seconds; whether it took the request is "
                 "in its journal"
             ) from None
+
+    def tell(self, make: Callable[[int, int], Input]) -> None:
+        """Give the engine an input that nobody waits for; it is durable with the next sync."""
+        self._inbox.put(Command(make))
 
     def resend(self, session: str, msg_seq_num: int, kind: str) -> str | None:
         """The body to resend as a number of a session, None to fill the gap instead (called by the engine)."""
@@ -474,6 +479,7 @@ class Pump:
         for name, broker in state.brokers.items():
             self._metrics.unacked_orders(name, len(broker.unacked))
         self._metrics.unallocated_quantity(unallocated(state))
+        self._metrics.alerts_unacknowledged(Counter(kept.severity for kept in state.alerts.values()))
         self._health.set("inbox", not self._inbox.full, "the inbox is full; FIX sessions wait")
         self._health.set("orders", not state.halted, f"orders are halted for {', '.join(sorted(state.halted))}")
         self._metrics.journal_free(self._watch.free)

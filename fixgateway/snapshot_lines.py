@@ -99,7 +99,7 @@ def lines(reader: Reader) -> Iterator[Line]:
     yield from lines_of(memory.engine.state)
     for waiting in memory.pending.values():
         yield (
-            "pending",
+            "unsent",
             encode_json(
                 _Pending(
                     waiting.session,
@@ -197,7 +197,7 @@ def _take_older(reader: Reader, payload: bytes) -> None:
 _TAKE: dict[str, Callable[[Reader, bytes], None]] = {
     "memory": _take_memory,
     "reader": _take_reader,
-    "pending": _take_pending,
+    "unsent": _take_pending,
     "undecided": _take_undecided,
     "seen": _take_seen,
     "recent": _take_recent,

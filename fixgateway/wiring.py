@@ -8,11 +8,8 @@ from typing import Any
 from fixgateway.config.settings import Settings
 from fixgateway.config.tables import Broker, Oms
 from fixgateway.journal.timestamps import Stamping, load_roots
-from fixgateway.records import explained, fairness, queries
-from fixgateway.records.affirmations import affirmations
 from fixgateway.sessions.settings import HostSpec, SessionSpec
 from fixgateway.translate import Counterparty
-from fixgateway.web.port import Queries
 from fixgateway.wire.versions import named
 
 
@@ -67,22 +64,3 @@ def _session(settings: Settings, party: Oms | Broker, role: Any) -> SessionSpec:
     if isinstance(party, Oms):
         return SessionSpec(**common, allowed_addresses=party.allowed_addresses)
     return SessionSpec(**common, host=party.host, port=party.port, reconnect_seconds=party.reconnect_seconds)
-
-
-def bound_queries(database: Any) -> Queries:
-    """The reads of the HTTP room, bound to the database."""
-    return Queries(
-        statements=lambda: queries.statements(database),
-        statement=lambda statement_id: queries.statement(database, statement_id),
-        orders=lambda: queries.orders(database),
-        allocations=lambda: queries.allocations(database),
-        allocation=lambda alloc_id: queries.allocation(database, alloc_id),
-        trace=lambda wanted: queries.trace(database, wanted),
-        affirmations=lambda day: affirmations(database, day),
-        explain=lambda wanted: explained.explain(database, wanted),
-        audit=lambda statement_id, proposed, filled: explained.audit(database, statement_id, proposed, filled),
-        turns=lambda policy_id, limit: fairness.turns(database, policy_id=policy_id, limit=limit),
-        fairness=lambda account, symbol, first, last: fairness.fairness(
-            database, account=account, symbol=symbol, first=first, last=last
-        ),
-    )

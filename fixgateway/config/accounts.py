@@ -19,7 +19,7 @@ _MAX_FIELD_CHARS = 200
 REQUIRED = ("account", "name", "class", "fee", "strategy", "status")
 OPTIONAL = (
     "fee_rate", "owner", "aggregation_permitted", "agreement_ref", "disclosed_on", "new_issue_restricted",
-    "represented_on",
+    "represented_on", "valid_from",
 )  # fmt: skip
 COLUMNS = REQUIRED + OPTIONAL
 """Columns in any order; the optional ones may be left out."""
@@ -32,7 +32,7 @@ _WORDS = {
     "new_issue_restricted": ("", "yes", "no", "true", "false"),
 }
 _FILLED = ("account", "name")
-_DAYS = ("disclosed_on", "represented_on")
+_DAYS = ("disclosed_on", "represented_on", "valid_from")
 
 
 def load(path: Path | str) -> tuple[Account, ...]:
@@ -157,4 +157,5 @@ def _account(row: dict[str, str]) -> Account:
         disclosed_on=row.get("disclosed_on", ""),
         new_issue_restricted=(row.get("new_issue_restricted") or "no") in yes,
         represented_on=row.get("represented_on", ""),
+        valid_from=row.get("valid_from", ""),
     )

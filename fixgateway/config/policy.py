@@ -126,6 +126,12 @@ class Terms(Table):
     approved_by: str = setting(
         REQUIRED, "who approved this version", "1 to 200 printable characters", pattern=_PLAIN
     )
+    approved_on: date | None = setting(
+        None, "when this version was approved", "a date without quotes, for example 2026-01-01"
+    )
+    disclosed_on: date | None = setting(
+        None, "when this version was told to clients (Form ADV)", "a date without quotes, for example 2026-01-01"
+    )
     effective_from: Moment = setting(
         REQUIRED,
         "first trade date the policy is in force, or the local time on it (in `deadlines.timezone`)",
@@ -199,6 +205,12 @@ class Terms(Table):
         le=1000,
     )
     require_memo: bool = setting(False, "refuse statements with an incomplete order memorandum", "true or false")
+    exceptions_wait: bool = setting(
+        False,
+        "the allocation of a complete statement waits, until the cut-off, for the decision on an exception asked for "
+        "before",
+        "true or false",
+    )
 
 
 class Deadlines(Table):
@@ -362,6 +374,8 @@ def _policy(
         policy_id=terms.policy_id,
         version=terms.version,
         approved_by=terms.approved_by,
+        approved_on=terms.approved_on,
+        disclosed_on=terms.disclosed_on,
         effective_from=terms.effective_from.date(),
         effective_at=terms.effective_from.time().isoformat(),
         method=Method(terms.method),
@@ -396,6 +410,7 @@ def _policy(
         tiers=terms.tiers,
         sellable=terms.sellable,
         reregistrations=terms.reregistrations,
+        exceptions_wait=terms.exceptions_wait,
         instruments=tuple(
             InstrumentTerms(
                 x.symbol,

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
+from fixgateway.config import files
 from fixgateway.config.problems import shown
-from fixgateway.config.statements import MAX_FILE_BYTES, parse_json
+from fixgateway.config.statements import parse_json
 from fixgateway.core.model import MAX_LINES, plain_decimal
 from fixgateway.errors import StatementFileError, UsageError
 
@@ -24,24 +25,13 @@ def read(path: Path | str) -> dict[str, Decimal]:
     Raises:
         StatementFileError: when it is no proposed allocation; names file, line and remedy.
     """
-    file = Path(path)
-    if file.suffix.lower() not in (".json", ".csv"):
-        raise StatementFileError(f"{file}: not a .json or .csv file (rename it or convert it)")
-    try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise StatementFileError(f"{file}: larger than {MAX_FILE_BYTES} bytes (split it)")
-        content = file.read_bytes()
-    except OSError as error:
-        raise StatementFileError(f"{file}: {error.strerror} (correct the path or the permissions)") from None
-    return parse(content, file.suffix.lower(), str(file))
+    content, suffix = files.contents(path)
+    return parse(content, suffix, str(path))
 
 
 def parse(content: bytes, suffix: str, name: str = "proposal") -> dict[str, Decimal]:
     """A proposed allocation from the bytes of a ``.json`` or ``.csv`` file; raises like :func:`read`."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise StatementFileError(f"{name}: not UTF-8 at byte {error.start} (save it as UTF-8)") from None
+    text = files.decoded(content, name)
     return _from_csv(text, name) if suffix == ".csv" else _from_object(parse_json(text, name), name)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from fixgateway.config import charges
+from fixgateway.config import alerts as alert_keys
+from fixgateway.config import charges, http_checks
 from fixgateway.config.keys import Table
 from fixgateway.config.problems import (
     MAX_TOML_BYTES,
@@ -20,6 +21,7 @@ from fixgateway.config.problems import (
     refuse,
     unknown_key,
 )
+from fixgateway.config.reviews import Reviews
 from fixgateway.config.tables import (
     COMP_ID,
     KEYS,
@@ -55,6 +57,8 @@ class Settings(Table):
     drop: Drop = Drop()
     limits: LimitsTable = LimitsTable()
     log: Log = Log()
+    alerts: alert_keys.Alerts = alert_keys.Alerts()
+    reviews: Reviews = Reviews()
     oms: tuple[Oms, ...]
     broker: tuple[Broker, ...]
 
@@ -82,6 +86,11 @@ class Settings(Table):
         return self._beside(self.policy.holdings) if self.policy.holdings else None
 
     @property
+    def exceptions_file(self) -> Path | None:
+        """The pre-approved codes of exceptions, None for the list shipped with the gateway."""
+        return self._beside(self.policy.exceptions) if self.policy.exceptions else None
+
+    @property
     def drop_directory(self) -> Path | None:
         """The folder watched for statement files, None when there is none."""
         return self._beside(self.drop.directory) if self.drop.directory else None
@@ -100,6 +109,19 @@ class Settings(Table):
     def journal_spare_dir(self) -> Path | None:
         """Where the journal goes on when its disk fails, None when nowhere."""
         return self._beside(self.journal.spare_dir) if self.journal.spare_dir else None
+
+    @property
+    def http_hosts(self) -> tuple[str, ...]:
+        """Names accepted in Host besides the loopback ones."""
+        own = () if self.http.host in ("0.0.0.0", "::") else (self.http.host,)
+        return (*self.http.allowed_hosts, *own)
+
+    @property
+    def tls_files(self) -> tuple[Path, Path] | None:
+        """Certificate chain and private key of the HTTP server, None for plain HTTP."""
+        if not self.http.tls_certificate:
+            return None
+        return self._beside(self.http.tls_certificate), self._beside(self.http.tls_key)
 
     @property
     def journal_anchor_dirs(self) -> tuple[Path, ...]:
@@ -274,6 +296,7 @@ def _place_checks(settings: Settings) -> list[Problem]:
         ("policy.file", settings.policy_file),
         ("policy.accounts", settings.accounts_file),
         ("policy.holdings", settings.holdings_file),
+        ("policy.exceptions", settings.exceptions_file),
     ):
         if path is not None and not path.is_file():
             found.append(Problem(file, key, f"{path} does not exist", "create it or correct the path"))
@@ -295,6 +318,8 @@ def _place_checks(settings: Settings) -> list[Problem]:
                 "create it or correct the path",
             )
         )
+    found += http_checks.checks(file, settings.http, settings.tls_files)
+    found += alert_keys.checks(settings.file, settings.alerts)
     found += _anchor_checks(settings)
     found += _spare_checks(settings)
     found += _secret_checks(file, settings.records.url)

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import fixgateway
-from fixgateway.config import accounts, calendar, charges, holdings, policy, settings
+from fixgateway.config import accounts, calendar, charges, exceptions, holdings, policy, settings
 from fixgateway.config.policy_checks import account_problems, version_problem
 from fixgateway.config.problems import Problem, refuse
 from fixgateway.config.settings import Settings
-from fixgateway.core.model import RULES, Account, BrokerSetup, Calendar, Holding, Limits, OmsSetup, Policy, Setup
+from fixgateway.core.model import (
+    RULES,
+    Account,
+    BrokerSetup,
+    Calendar,
+    ExceptionRules,
+    Holding,
+    Limits,
+    OmsSetup,
+    Policy,
+    Setup,
+)
 
 
 def load(given: Settings) -> Setup:
@@ -19,12 +30,13 @@ def load(given: Settings) -> Setup:
     rules, found = policy.read(given.policy_file)
     rows, more = accounts.read(given.accounts_file)
     held, wrong = holdings.read(given.holdings_file, rows)
-    refuse(found + more + wrong + _together(given, rules, rows))
+    codes, bad = exceptions.read(given.exceptions_file)
+    refuse(found + more + wrong + bad + _together(given, rules, rows))
     if rules is None:  # no problems: there is a policy
         raise AssertionError("no policy and no problem")
     days, found = calendar.of_policy(rules, str(given.policy_file))
     refuse(found)
-    return build(given, rules, rows, days, held)
+    return build(given, rules, rows, days, held, codes)
 
 
 def problems(path: str) -> list[Problem]:
@@ -35,6 +47,7 @@ def problems(path: str) -> list[Problem]:
     rules, found = policy.read(given.policy_file)
     rows, more = accounts.read(given.accounts_file)
     found += more + holdings.read(given.holdings_file, rows)[1] + _together(given, rules, rows)
+    found += exceptions.read(given.exceptions_file)[1]
     return found if rules is None else found + calendar.of_policy(rules, str(given.policy_file))[1]
 
 
@@ -68,6 +81,7 @@ def build(
     rows: tuple[Account, ...],
     days: Calendar | None = None,
     held: tuple[Holding, ...] = (),
+    codes: ExceptionRules | None = None,
 ) -> Setup:
     """The core's setup from what was read; pure."""
     return Setup(
@@ -104,4 +118,6 @@ def build(
         calendar=days,
         rules=RULES,
         holdings=held,
+        exceptions=codes,
+        desk=True,
     )

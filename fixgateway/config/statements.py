@@ -24,12 +24,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fixgateway.config import files
 from fixgateway.config.problems import nearest, shown
 from fixgateway.core.model import MAX_LINES, Draft, DraftLine
 from fixgateway.errors import StatementFileError
 
-MAX_FILE_BYTES = 16_000_000
-"""Largest statement file or HTTP body; a larger one is refused unread."""
+MAX_FILE_BYTES = files.MAX_FILE_BYTES
 MAX_FIELD_CHARS = 4096
 """Longest text of one field."""
 MAX_LIST_ITEMS = 1000
@@ -76,16 +76,8 @@ def load(path: Path | str) -> Draft:
 
 def read(path: Path | str) -> Source:
     """Read a statement file for registration or preview; raises like :func:`load`."""
-    file = Path(path)
-    if file.suffix.lower() not in _READERS:
-        raise StatementFileError(f"{file}: not a .json or .csv file (rename it or convert it)")
-    try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise StatementFileError(f"{file}: larger than {MAX_FILE_BYTES} bytes (split the statement)")
-        content = file.read_bytes()
-    except OSError as error:
-        raise StatementFileError(f"{file}: {error.strerror} (correct the path or the permissions)") from None
-    return parse(content, file.suffix.lower(), str(file))
+    content, suffix = files.contents(path)
+    return parse(content, suffix, str(path))
 
 
 def parse(content: bytes, suffix: str, name: str = "statement") -> Source:
@@ -94,13 +86,7 @@ def parse(content: bytes, suffix: str, name: str = "statement") -> Source:
     Raises:
         StatementFileError: when the form is wrong; names line and field.
     """
-    if len(content) > MAX_FILE_BYTES:
-        raise StatementFileError(f"{name}: larger than {MAX_FILE_BYTES} bytes (split the statement)")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise StatementFileError(f"{name}: not UTF-8 at byte {error.start} (save it as UTF-8)") from None
-    return _READERS[suffix](text, name)
+    return _READERS[suffix](files.decoded(content, name), name)
 
 
 def draft_from_json(obj: object, name: str = "statement") -> Draft:

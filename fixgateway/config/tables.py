@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from fixgateway.config.alerts import Alerts
 from fixgateway.config.charges import AMOUNT, FEES, Amount, Fee
 from fixgateway.config.keys import REQUIRED, Key, Table, TimeZone, Words, keys_of, setting
+from fixgateway.config.reviews import Reviews
 
 COMP_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
@@ -29,12 +31,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _loopback(host: str) -> str:
-    if not is_loopback(host):
-        raise ValueError(f"{host} is not this machine only")
-    return host
 
 
 def _addresses(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -84,12 +80,14 @@ class Listen(Table):
 
 
 class Http(Table):
-    """API, metrics and health; without authentication, therefore on this machine only."""
+    """API, pages, metrics and health; on this machine only until TLS or a proxy stands before them."""
 
-    host: Annotated[str, AfterValidator(_loopback)] = setting(
+    host: str = setting(
         "127.0.0.1",
-        "address of API, /metrics, /healthz and /readyz; loopback only",
-        'a loopback address such as "127.0.0.1"; put a proxy that authenticates in front to reach it from outside',
+        "address of API, pages, /metrics, /healthz and /readyz; other than loopback only with tls_certificate or "
+        "behind_proxy",
+        'an IP address or host name, for example "127.0.0.1"',
+        pattern=_HOST,
     )
     port: int = setting(
         8080,
@@ -102,6 +100,47 @@ class Http(Table):
         (),
         "names besides the loopback ones accepted in the Host header",
         'a list of host names, for example ["gw.example.com"]',
+    )
+    tls_certificate: str = setting(
+        "",
+        'certificate chain of the HTTP server (PEM), relative to this file; "": plain HTTP',
+        "a PEM file that exists, together with tls_key",
+    )
+    tls_key: str = setting(
+        "",
+        "private key of tls_certificate (PEM, without passphrase), relative to this file",
+        "a PEM file that only the gateway's user can read",
+    )
+    behind_proxy: bool = setting(
+        False,
+        "a proxy that people reach by TLS stands before the gateway: cookies travel by TLS only, and other addresses "
+        "than loopback are allowed",
+        "true or false",
+    )
+    proxy_addresses: Annotated[Words, AfterValidator(_addresses)] = setting(
+        (),
+        "addresses of proxies whose X-Forwarded-For and proxy_user_header are believed; with a loopback address "
+        "every program of this machine is believed",
+        'a list of IP addresses, for example ["10.0.0.7"]',
+    )
+    proxy_user_header: str = setting(
+        "",
+        "header in which a proxy names the person it has authenticated (OIDC, for example), by person id; the proxy "
+        'must remove it from what comes in; "": people sign in here',
+        'a header name such as "X-Forwarded-User", together with behind_proxy and proxy_addresses',
+        pattern=r"^([A-Za-z][A-Za-z0-9-]{0,63})?$",
+    )
+    idle_minutes: int = setting(
+        30, "a session without a request for this long ends", "a number from 1 to 1440", ge=1, le=1440
+    )
+    session_hours: int = setting(
+        12, "a session ends this long after its sign-in, used or not", "a number from 1 to 168", ge=1, le=168
+    )
+    lockout_failures: int = setting(
+        5, "failed sign-ins in a row that lock a name", "a number from 1 to 100", ge=1, le=100
+    )
+    lockout_minutes: int = setting(
+        15, "how long a name is locked after its last failure", "a number from 1 to 1440", ge=1, le=1440
     )
 
 
@@ -222,6 +261,11 @@ class PolicyFiles(Table):
     holdings: str = setting(
         "",
         'what accounts may sell (account, symbol, quantity, as_of), read with the accounts; "" for none',
+        "a file name",
+    )
+    exceptions: str = setting(
+        "",
+        'pre-approved codes of exceptions ([exceptions.md](exceptions.md)); "" for the list shipped with the gateway',
         "a file name",
     )
 
@@ -422,6 +466,8 @@ TABLES: dict[str, type[Table]] = {
     "drop": Drop,
     "limits": LimitsTable,
     "log": Log,
+    "alerts": Alerts,
+    "reviews": Reviews,
 }
 """Tables that stand once, ``[name]``."""
 

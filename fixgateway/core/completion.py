@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from fixgateway.core import booking, held, holdings, money, own_orders, rotation, whole
+from fixgateway.core import booking, held, holdings, money, own_orders, pending, rotation, whole
 from fixgateway.core.exceptions import exception
 from fixgateway.core.instructions import Stamp
 from fixgateway.core.model import ZERO, Completion, plain_text
@@ -56,9 +56,12 @@ def is_complete(state: State, record: StatementRecord) -> bool:
 def close(state: State, record: StatementRecord, why: str, actor: str, seq: int, ts_ns: int) -> list[Output]:
     """Close a statement and allocate what was filled under it.
 
-    One that is ``complete`` with every share below its minimum stays open; people are told once.
+    One that is ``complete`` with every share below its minimum stays open; people are told once. So does one that is
+    ``complete`` while a person asks for another division, where the policy waits for that (:mod:`.pending`).
     """
     statement_id = record.statement.statement_id
+    if why == "complete" and pending.waits(state, record):
+        return []
     if _below_minimum(state, record):
         if why == "complete":
             return _waits(record)
@@ -68,9 +71,9 @@ def close(state: State, record: StatementRecord, why: str, actor: str, seq: int,
     outputs: list[Output] = [StatementClosed(statement_id, why, actor)]
     if record.filled == ZERO:
         outputs.append(Flagged("GW-814", f"nothing was filled under statement {statement_id}"))
-        return outputs + rotation.ended(state, record)
+        return outputs + rotation.ended(state, record) + pending.at_close(state, record, why)
     outputs += allocate_statement(state, record, seq, ts_ns, at_cut_off=why == "cut-off")
-    outputs += rotation.ended(state, record)
+    outputs += rotation.ended(state, record) + pending.at_close(state, record, why)
     return outputs + (holdings.barred(record) if state.setup.rules >= holdings.RULES else [])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from fixgateway.core import booking, calendar, dayclock, grinding, held
+from fixgateway.core import booking, calendar, dayclock, digest, grinding, held, pending
 from fixgateway.core.completion import cut_off
 from fixgateway.core.exceptions import exception
 from fixgateway.core.inputs import (
@@ -32,6 +32,7 @@ def on_tick(state: State, given: Tick) -> list[Output]:
     rolled, ended = given.trade_date != state.trade_date, state.trade_date
     if rolled:
         outputs += dayclock.end_day(state, ended, given)
+        outputs += digest.end_day(state, ended)
     state.trade_date, state.local_time = given.trade_date, given.local_time
     if rolled:
         _roll(state)
@@ -50,6 +51,7 @@ def on_tick(state: State, given: Tick) -> list[Output]:
             continue
         text = f"{kept.allocation.broker} has not acknowledged allocation {alloc_id}"
         outputs += exception("GW-808", alloc_id, text)
+    outputs += pending.run(state)
     return outputs + dayclock.run(state, given)
 
 
@@ -137,4 +139,5 @@ def due(state: State, ts_ns: int, trade_date: date, local_time: str) -> bool:
         or any(overdue(state, broker, ts_ns) for broker in state.brokers.values())
         or any(late(state, alloc_id, ts_ns) for alloc_id in state.waiting)
         or dayclock.due(state, trade_date, local_time)
+        or pending.due(state, trade_date, local_time)
     )

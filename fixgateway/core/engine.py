@@ -17,11 +17,40 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from fixgateway.core import booking, calendar, deadlines, held, holdings, receipts, requests
+from fixgateway.core import (
+    alerts,
+    booking,
+    calendar,
+    deadlines,
+    desk,
+    deviations,
+    guard,
+    held,
+    holdings,
+    overrides,
+    receipts,
+    reconciling,
+    requests,
+)
 from fixgateway.core.acks import on_allocation_ack
 from fixgateway.core.broker_reports import on_report
 from fixgateway.core.completion import release
 from fixgateway.core.confirmations import on_confirmation
+from fixgateway.core.desk_inputs import (
+    AcknowledgeAlert,
+    AttendException,
+    DecideException,
+    NoteAccess,
+    NoteDelivery,
+    RecordMark,
+    RecordPerson,
+    RecordReconciliation,
+    RecordReview,
+    ReportAlert,
+    RequestException,
+    SendAgain,
+    SignReview,
+)
 from fixgateway.core.executions import (
     end_unfilled,
     on_cancel_reject,
@@ -59,10 +88,12 @@ from fixgateway.core.inputs import (
 from fixgateway.core.outputs import (
     Alert,
     Configured,
+    ExceptionOpened,
     Flagged,
     OrdersSwitched,
     Output,
 )
+from fixgateway.core.sending_again import on_send_again
 from fixgateway.core.state import ACTIVE, BrokerRecord, State
 from fixgateway.core.statements import end_statement, on_pass_turn, on_submit
 
@@ -87,9 +118,13 @@ class Engine:
             return tuple(self._configure(given))
         if self.state is None:
             raise ValueError("the engine's first input is its configuration")
-        outputs = _HANDLERS[type(given)](self.state, given)
+        outputs = guard.check(self.state, given) or _HANDLERS[type(given)](self.state, given)
         if self.state.held and held.may_release(given, outputs):
             outputs = [*outputs, *release(self.state, given.seq, given.ts_ns)]
+        if self.state.setup.desk:
+            outputs = alerts.follow(self.state, given, outputs)
+        if ExceptionOpened in map(type, outputs):
+            desk.remember(self.state, given, outputs)
         return tuple(outputs)
 
     def due(self, ts_ns: int, trade_date: date, local_time: str) -> bool:
@@ -102,6 +137,7 @@ class Engine:
             self.state = State(setup)
         state = self.state
         state.setup = setup
+        overrides.remember_own(state, {account.account: account for account in setup.accounts}, given.seq)
         state.accounts = {account.account: account for account in setup.accounts}
         state.policies[(setup.policy.policy_id, setup.policy.version)] = setup.policy
         state.omses = {oms.name: oms for oms in setup.omses}
@@ -209,4 +245,17 @@ _HANDLERS: dict[type, Callable[[State, Any], list[Output]]] = {
     RenewCalendar: calendar.on_renew,
     NotSent: _not_sent,
     ReceiptUnknown: receipts.on_receipt_unknown,
+    RecordPerson: desk.on_record_person,
+    NoteAccess: desk.on_note_access,
+    RecordMark: desk.on_record_mark,
+    AttendException: desk.on_attend_exception,
+    RecordReview: desk.on_record_review,
+    SignReview: desk.on_sign_review,
+    RequestException: deviations.on_request,
+    DecideException: deviations.on_decide,
+    NoteDelivery: alerts.on_delivery,
+    AcknowledgeAlert: alerts.on_acknowledge,
+    ReportAlert: alerts.on_report,
+    RecordReconciliation: reconciling.on_reconciliation,
+    SendAgain: on_send_again,
 }

@@ -13,7 +13,7 @@ change a holding: the next snapshot, or a person, must.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -184,13 +184,14 @@ def _told(record: StatementRecord, given: SetHolding) -> list[Output]:
 
 def capped(record: StatementRecord) -> tuple[Line, ...]:
     """The statement's lines with the cuts made since registration as their caps."""
-    statement = record.statement
-    if not record.caps:
-        return statement.lines
-    return tuple(
-        replace(line, cap=record.caps[line.account]) if line.account in record.caps else line
-        for line in statement.lines
-    )
+    return cut(record.statement.lines, record.caps)
+
+
+def cut(lines: tuple[Line, ...], caps: Mapping[str, Decimal]) -> tuple[Line, ...]:
+    """Lines with the cuts by account as their caps."""
+    if not caps:
+        return lines
+    return tuple(replace(line, cap=caps[line.account]) if line.account in caps else line for line in lines)
 
 
 def notes(record: StatementRecord) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from fixgateway.core.broker_inputs import (
     ReportedAllocation,
     ReportedLine,
 )
+from fixgateway.core.desk_inputs import DeskInput
 from fixgateway.core.model import Draft, Setup
 from fixgateway.core.values import quick
 
@@ -336,4 +337,5 @@ Input = (
     | RenewCalendar
     | NotSent
     | ReceiptUnknown
+    | DeskInput
 )

@@ -274,6 +274,16 @@ def _record(state: State, record: StatementRecord, allocation: Allocation, stamp
     return [SendAllocation(allocation), *remarks]
 
 
+def send_again(
+    state: State, record: StatementRecord, refused: Allocation, ref_alloc_id: str, stamp: Stamp
+) -> list[Output]:
+    """An instruction a broker refused, with another AllocID; ``ref_alloc_id`` is what stands there, "" for nothing."""
+    alloc_id = _alloc_id(state, refused.broker, stamp.seq)
+    if not ref_alloc_id:
+        refused = replace(refused, trans_type="0", replace_reason="")
+    return _record(state, record, replace(refused, alloc_id=alloc_id, ref_alloc_id=ref_alloc_id), stamp)
+
+
 def assign(orders: Sequence[Order], number: int, broker: str = "", day: date | None = None) -> None:
     """Give the fills no booking has to booking ``number``: all, or a broker's, or a trade date's."""
     for order in orders:

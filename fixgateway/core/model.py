@@ -30,6 +30,7 @@ from fixgateway.core.choices import (
     Side,
     Ties,
 )
+from fixgateway.core.codes import ExceptionRules
 
 __all__ = [
     "EXACT",
@@ -45,6 +46,7 @@ __all__ = [
     "Completion",
     "Draft",
     "DraftLine",
+    "ExceptionRules",
     "FeeBasis",
     "FeeTerms",
     "Holding",
@@ -120,6 +122,8 @@ class Account:
     """One row of the account file. ``class_`` and ``fee`` never reach the allocator.
 
     ``represented_on`` is the day (``YYYY-MM-DD``) of the owner's last word that new issues may be bought (FINRA 5130).
+    ``valid_from`` is the day since when the row is true, "" where that is the day it came into force; only the records
+    use it.
     """
 
     account: str
@@ -135,6 +139,7 @@ class Account:
     disclosed_on: str = ""
     new_issue_restricted: bool = False
     represented_on: str = ""
+    valid_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,9 @@ class Policy:
     cancelled and registered again in a day before an alert. ``calendar`` names the market whose days are trade
     dates, or ``none``; ``warn_minutes`` before a deadline open work is told; ``allocate_after_close`` and
     ``affirm_after_close`` are minutes after the market's close that end the day earlier than the times above,
-    None where they do not; ``closed`` are days without trading that the calendar does not know.
+    None where they do not; ``closed`` are days without trading that the calendar does not know. ``approved_on`` and
+    ``disclosed_on`` are when this version was approved and told to clients, None where the file does not say.
+    ``exceptions_wait``: an allocation waits, until the cut-off, for the decision on an exception asked for before.
     """
 
     policy_id: str
@@ -201,6 +208,9 @@ class Policy:
     allocate_after_close: int | None = None
     affirm_after_close: int | None = None
     closed: tuple[date, ...] = ()
+    approved_on: date | None = None
+    disclosed_on: date | None = None
+    exceptions_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +296,9 @@ class Setup:
     they are decided again as they were; the configuration always says :data:`RULES`.
     ``life_cycle``: what follows a J is judged (reports, confirmations, deadlines of the trade date); older journals
     knew its acknowledgement only. ``calendar`` is the market's that the policy names, None without one.
+    ``exceptions`` is the list of pre-approved codes, None where nobody can ask for an exception.
+    ``desk``: alerts are kept until somebody acknowledges them, and a day ends with a digest; older journals had
+    neither.
     """
 
     engine_version: str
@@ -299,6 +312,8 @@ class Setup:
     life_cycle: bool = False
     calendar: Calendar | None = None
     holdings: tuple[Holding, ...] = ()
+    desk: bool = False
+    exceptions: ExceptionRules | None = None
 
 
 @dataclass(frozen=True, slots=True)

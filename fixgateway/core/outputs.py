@@ -8,6 +8,7 @@ record, so replay can compare them one by one. Names of the field's messages are
 from __future__ import annotations
 
 from fixgateway.core import back_office, market
+from fixgateway.core.desk_facts import DeskFact
 from fixgateway.core.facts import (
     Alert,
     AllocationAcked,
@@ -138,5 +139,6 @@ Fact = (
     | Flagged
     | OrdersSwitched
     | ResendForbidden
+    | DeskFact
 )
 Output = Send | Fact

@@ -46,13 +46,15 @@ def split_statement(state: State, record: StatementRecord, ratio: Fraction, caus
     written = f"{ratio.numerator}:{ratio.denominator}"
     try:
         statement = _statement(record.statement, ratio)
+        original = None if record.original is None else _statement(record.original, ratio)
+        override = {account: _times(x, ratio, f"{account}'s exception") for account, x in record.override.items()}
         fills = [_fills(order, ratio) for order in orders]
         amounts = [_amounts(order, ratio) for order in orders]
         caps = {account: _times(cap, ratio, f"{account}'s cut") for account, cap in record.caps.items()}
     except _Inexact as error:
         text = f"{cause} says a split of {written}, but {error} of statement {name} would have no exact decimal"
         return exception("GW-863", name, f"{text}; nothing was scaled")
-    record.statement, record.caps = statement, caps
+    record.statement, record.caps, record.original, record.override = statement, caps, original, override
     total = Fraction(record.split_num, record.split_den) * ratio
     record.split_num, record.split_den = total.numerator, total.denominator
     for order, own, (quantity, pending) in zip(orders, fills, amounts, strict=True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from fixgateway.core.desk_records import ExceptionRecord, Mark, OpenedRecord
 from fixgateway.core.model import (
     EXACT,
     ZERO,
@@ -24,7 +25,9 @@ from fixgateway.core.model import (
     exact_sum,
 )
 from fixgateway.core.orders import Order
+from fixgateway.core.outbox import AlertRecord
 from fixgateway.core.outputs import Allocation, StatementAllocated
+from fixgateway.core.people import Person
 
 ACTIVE = "active"
 OWN_POLICY_RULES = 2
@@ -63,7 +66,9 @@ class StatementRecord:
     ``waived``: it was divided without the minimum. ``credits`` are each account's before and after its division.
     ``first`` is the account whose turn is the first (:mod:`.rotation`), "" without turns; ``passed`` are turns a
     person passed over, by account, with who and why. ``caps`` are cuts of what accounts may sell, made since it was
-    registered (:mod:`.holdings`).
+    registered (:mod:`.holdings`). ``override`` is the division an approved exception (``override_id``) put in the
+    place of the computed one, empty without; ``original`` the statement as it was registered when an exception
+    changed it, else None (:mod:`.overrides`).
     """
 
     statement: Statement
@@ -86,6 +91,9 @@ class StatementRecord:
     first: str = ""
     passed: dict[str, str] = field(default_factory=dict)
     caps: dict[str, Decimal] = field(default_factory=dict)
+    override: dict[str, Decimal] = field(default_factory=dict)
+    override_id: str = ""
+    original: Statement | None = None
 
     @property
     def unbooked(self) -> Decimal:
@@ -187,7 +195,14 @@ class State:
     ``credits``, by policy and account, is what roundings left an account short of, in lots (``num/den``).
     ``rotations`` are the accounts of each policy in the order of their next turn; ``unfilled_turns`` (policy|account),
     ``withdrawn`` and ``reregistered`` (OMS|symbol|side) count the trade date's possible grinding. ``holdings`` is, by
-    account and symbol, what could be sold.
+    account and symbol, what could be sold. ``people`` are everybody recorded by id, ``marks`` the latest by symbol.
+    ``exceptions`` are those people asked for by id, ``pending`` the undecided ones; ``opened`` those the gateway
+    opened and nobody has resolved; ``reviews`` say by id whether a review is ``open`` or ``signed``. ``own_until`` is
+    the input up to which an account was the firm's or an employee's own, for those that are not any more.
+    ``alerts`` are the unacknowledged ones by id (:mod:`.outbox`), ``alerted`` the newest by reason and subject,
+    ``repeats`` by id the one a repeat is counted in;
+    ``last_fills`` is when each statement not yet allocated was filled last (UTC nanoseconds). ``day_tally`` and
+    ``day_named`` are the trade date's exceptions for the digest, ``reconciled`` what the last days' comparisons found.
     """
 
     setup: Setup
@@ -225,6 +240,20 @@ class State:
     withdrawn: dict[str, int] = field(default_factory=dict)
     reregistered: dict[str, int] = field(default_factory=dict)
     holdings: dict[tuple[str, str], HoldingRecord] = field(default_factory=dict)
+    people: dict[str, Person] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    exceptions: dict[str, ExceptionRecord] = field(default_factory=dict)
+    pending: dict[str, None] = field(default_factory=dict)
+    opened: dict[str, OpenedRecord] = field(default_factory=dict)
+    reviews: dict[str, str] = field(default_factory=dict)
+    own_until: dict[str, int] = field(default_factory=dict)
+    alerts: dict[str, AlertRecord] = field(default_factory=dict)
+    alerted: dict[tuple[str, str], str] = field(default_factory=dict)
+    repeats: dict[str, str] = field(default_factory=dict)
+    last_fills: dict[str, int] = field(default_factory=dict)
+    day_tally: dict[str, int] = field(default_factory=dict)
+    day_named: dict[str, str] = field(default_factory=dict)
+    reconciled: dict[str, str] = field(default_factory=dict)
 
     @property
     def day(self) -> str:

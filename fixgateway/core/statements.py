@@ -41,7 +41,7 @@ def on_submit(state: State, given: SubmitStatement) -> list[Output]:
     if not isinstance(statement, Statement):
         return _refuse_statement(given, statement)
     old = state.statements.get(statement.statement_id)
-    if old is not None and registry.same_content(old.statement, statement):
+    if old is not None and registry.same_content(old.original or old.statement, statement):
         if old.status in ("cancelled", "replaced") and state.setup.rules >= 2:
             text = f"statement {statement.statement_id} was {old.status}; its id is not used again"
             return _refuse_statement(given, (Problem(0, "statement_id", "GW-603", text),))

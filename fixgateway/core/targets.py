@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from fixgateway.core import holdings, own_orders
+from fixgateway.core import holdings, overrides, own_orders
 from fixgateway.core.credits import kept
+from fixgateway.core.exceptions import exception
 from fixgateway.core.methods import Division, Terms, allocate
-from fixgateway.core.model import ZERO, Overfill, Rounding, Statement, plain_text
+from fixgateway.core.model import EXACT, ZERO, Overfill, Rounding, Statement, exact_sum, plain_text
 from fixgateway.core.outputs import Alert, Output, TraceLine
 from fixgateway.core.state import State, StatementRecord, policy_of
 
@@ -43,12 +44,40 @@ class Target:
 
 
 def target(state: State, record: StatementRecord, total: Decimal) -> Target:
-    """Divide ``total`` by the statement's terms."""
+    """Divide ``total`` by the statement's terms, or as an approved exception that fits says."""
+    found = computed(state, record, total)
+    if not record.override or overrides.misfit(state, record, record.override, found.lines, found.unallocated):
+        return found
+    lines = overrides.in_place(record.override, found.lines)
+    moved = EXACT.subtract(exact_sum(line.quantity for line in lines), exact_sum(found.shares.values()))
+    note = f"divided as exception {record.override_id} says"
+    return replace(
+        found, lines=lines, unallocated=EXACT.subtract(found.unallocated, moved), notes=(*found.notes, note)
+    )
+
+
+def lapse(state: State, record: StatementRecord, total: Decimal) -> list[Output]:
+    """An approved exception that does not fit what is filled now is over; people are told (GW-906)."""
+    if not record.override:
+        return []
+    found = computed(state, record, total)
+    why = overrides.misfit(state, record, record.override, found.lines, found.unallocated)
+    if not why:
+        return []
+    name, exception_id = record.statement.statement_id, record.override_id
+    record.override, record.override_id = {}, ""
+    text = f"statement {name}: exception {exception_id} does not fit any more: {why}; the computed division counts"
+    return exception("GW-906", name, text)
+
+
+def computed(state: State, record: StatementRecord, total: Decimal) -> Target:
+    """Divide ``total`` by the statement's terms, whatever exception was approved."""
     statement = record.statement
     division = _division(state, record, total)
     policy = policy_of(state, statement)
     waived = ("the minimum was waived: every share was below it at the end",) if record.waived else ()
-    notes = (*waived, *holdings.notes(record))
+    changed = (f"the statement was changed by an exception: version {statement.version}",) if record.original else ()
+    notes = (*waived, *changed, *holdings.notes(record))
     if division.unallocated and policy.overfill is Overfill.ERROR_ACCOUNT and policy.error_account:
         excess = _excess(policy.error_account, division.unallocated)
         return Target((*division.lines, excess), ZERO, division.all_below_minimum, notes, division.credits)
@@ -67,6 +96,9 @@ def _division(state: State, record: StatementRecord, total: Decimal) -> Division
         credits=_credits(state, record),
         by_weight=state.setup.rules >= 2,
     )
+    if record.original is not None:
+        first = allocate(overrides.first_lines(record), total, asked)
+        lines = overrides.bounded(state, record, lines, {line.account: line.quantity for line in first.lines})
     return allocate(lines, total, asked)
 
 

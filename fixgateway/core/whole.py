@@ -35,7 +35,7 @@ from fixgateway.core.orders import Order
 from fixgateway.core.outputs import Allocation, Output, StatementAllocated, TraceLine
 from fixgateway.core.pricing import written
 from fixgateway.core.state import Booking, State, StatementRecord, policy_of
-from fixgateway.core.targets import keep_credits, remarks, target
+from fixgateway.core.targets import keep_credits, lapse, remarks, target
 
 Shares = dict[str, Decimal]
 """Quantity by account, in the lines' order."""
@@ -61,6 +61,7 @@ def settle(
     statement = record.statement
     policy = policy_of(state, statement)
     orders = orders_of(state, record)
+    lapsed = lapse(state, record, record.filled)
     found = target(state, record, record.filled)
     kept = _kept(state, record, orders)
     own_fills = own_orders.applies(statement, state.setup.rules)
@@ -82,7 +83,7 @@ def settle(
         elif broker not in kept.lost:
             outputs += _beside(state, record, orders, Wanted(broker, None, (), own, day_price), stamp)
     if reprice and not outputs:
-        return []
+        return lapsed
     price = average if day_price is None else day_price
     division = StatementAllocated(
         statement_id=statement.statement_id,
@@ -101,6 +102,7 @@ def settle(
     return [
         record.allocated,
         *remarks(statement, found),
+        *lapsed,
         *kept.outputs,
         *_forced(statement, (*forced, *columns.forced)),
         *outputs,

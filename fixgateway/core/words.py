@@ -127,6 +127,10 @@ def _own_order(line: TraceLine, _lot: Decimal, _by: str) -> str:
     return f"its own orders, turn {line.place}, filled {share(line.exact)}{above}"
 
 
+def _exception(line: TraceLine, _lot: Decimal, _by: str) -> str:
+    return f"exact {share(line.exact)}; {number(line.quantity)} by an approved exception"
+
+
 _RULES: dict[str, Callable[[TraceLine, Decimal, str], str]] = {
     "full": _full,
     "cap": _cap,
@@ -142,6 +146,7 @@ _RULES: dict[str, Callable[[TraceLine, Decimal, str], str]] = {
     "overfill": _overfill,
     "forced": _forced,
     "own-order": _own_order,
+    "exception": _exception,
 }
 """A sentence for every word of a trace; one without gets its word."""
 

@@ -14,7 +14,8 @@ Whoever gets an inclusion proof sees these records and nothing of any other.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from fixgateway.journal.notes import base64_text
 from fixgateway.journal.reader import first_seq, read
 from fixgateway.journal.records import (
     Kind,
+    Record,
     decode,
     unpack_accepted,
     unpack_engine_refused,
@@ -213,3 +215,65 @@ def order_records(directory: Path, cl_ord_id: str) -> list[int]:
     if not found:
         raise UsageError(f"the journal in {directory} has no order {cl_ord_id}")
     return found
+
+
+# ---------------------------------------------------------------- the records of inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Journal records behind some inputs: ``records`` can be given away, ``withheld`` hold a seed not revealed yet."""
+
+    records: tuple[int, ...]
+    withheld: tuple[int, ...]
+
+
+def input_records(
+    directory: Path, inputs: Collection[int], progress: Callable[[int], None] | None = None
+) -> Evidence:
+    """The records of inputs: the text read, its acceptance or refusal, what was decided, and what was sent for it.
+
+    Args:
+        directory: the gateway's data directory or the journal's own.
+        inputs: sequences of input records (``control``, ``accepted``, ``engine-refused``).
+        progress: told, now and then, how many records were looked at.
+
+    Raises:
+        UsageError: there is no journal.
+    """
+    wanted = frozenset(inputs)
+    found: list[int] = []
+    seeds: list[Record] = []
+    revealed: set[str] = set()
+    for record in read(directory, KEPT):
+        if progress and not record.seq % _TOLD_EVERY:
+            progress(record.seq)
+        source = _belongs(record, wanted)
+        if record.kind is Kind.DECISION and b'"StatementAllocated"' in record.payload:
+            revealed |= revealed_seeds((record,))
+        if not source:
+            continue
+        found += source
+        if has_hidden_seed(record):
+            seeds.append(record)
+    hidden = {record.seq for record in seeds if has_hidden_seed(record, revealed)}
+    return Evidence(tuple(sorted({*found} - hidden)), tuple(sorted(hidden)))
+
+
+_TOLD_EVERY = 50_000
+
+
+def _belongs(record: Record, wanted: Collection[int]) -> tuple[int, ...]:
+    """The numbers a record adds: its own, and that of the text it accepts or refuses; () when it is none of ours."""
+    match record.kind:
+        case Kind.ACCEPTED if record.seq in wanted:
+            return record.seq, unpack_accepted(record.payload).seen_seq
+        case Kind.ENGINE_REFUSED if record.seq in wanted:
+            return record.seq, unpack_engine_refused(record.payload).seen_seq
+        case Kind.CONTROL if record.seq in wanted:
+            return (record.seq,)
+        case Kind.DECISION if decode_json(record.payload)["in"] in wanted:
+            return (record.seq,)
+        case Kind.WIRE_OUT if unpack_wire_out(record.payload).decision_seq in wanted:
+            return (record.seq,)
+    return ()

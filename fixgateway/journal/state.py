@@ -19,7 +19,20 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from fixgateway.core import fills, market, model, orders, outputs, state
+from fixgateway.core import (
+    codes,
+    desk_records,
+    facts,
+    fills,
+    market,
+    model,
+    orders,
+    outbox,
+    outputs,
+    people,
+    sends,
+    state,
+)
 from fixgateway.core.state import State
 from fixgateway.errors import JournalError
 from fixgateway.journal.codec import encode_json
@@ -45,7 +58,7 @@ def shape(*more: type) -> str:
     """
     found = [
         (cls.__name__, [(item.name, str(item.type)) for item in dataclasses.fields(cls)])
-        for module in (market, model, fills, orders, outputs, state)
+        for module in (market, model, fills, orders, outbox, outputs, state, facts, sends, people, codes, desk_records)
         for cls in vars(module).values()
         if isinstance(cls, type) and dataclasses.is_dataclass(cls) and cls.__module__ == module.__name__
     ]

@@ -26,7 +26,7 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-from fixgateway.core import inputs, outputs
+from fixgateway.core import desk_facts, inputs, outputs
 from fixgateway.core.inputs import Input
 from fixgateway.core.model import plain_text
 from fixgateway.core.outputs import Output
@@ -187,6 +187,29 @@ _OUTPUT_LINES: Final[Mapping[type[Any], _Rule]] = {
     outputs.Flagged: ("info", "flagged", _named("reason", "text")),
     outputs.OrdersSwitched: ("warning", "orders switched", _named("target", "halted", "actor", "reason")),
     outputs.ResendForbidden: ("warning", "order in doubt", _named("order", "decision_seq")),
+    desk_facts.PersonRecorded: (
+        "info", "person recorded", lambda out: {
+            "person_id": out.person.person_id, "roles": out.person.roles, "active": out.person.active,
+            "actor": out.actor}),
+    desk_facts.AccessNoted: ("debug", "access", _named("actor", "what", "subject", "address")),
+    desk_facts.ActionRefused: ("info", "action refused", _named("actor", "action", "subject", "reason", "text")),
+    desk_facts.ExceptionRequested: (
+        "warning", "exception requested",
+        _named("exception_id", "kind", "statement_id", "code", "requested_by", "due_date", "due_time")),
+    desk_facts.ExceptionDecided: (
+        "warning", "exception decided", _named("exception_id", "statement_id", "decision", "actor", "late")),
+    desk_facts.ExceptionOverdue: (
+        "warning", "exception overdue", _named("exception_id", "statement_id", "due_date", "due_time")),
+    desk_facts.ExceptionAttended: ("info", "exception attended", _named("exception_id", "actor", "action")),
+    desk_facts.MarkRecorded: (
+        "debug", "mark", lambda out: {
+            "symbol": out.symbol, "price": plain_text(out.price), "source": out.source, "actor": out.actor}),
+    desk_facts.DeliveryNoted: ("debug", "alert delivery", _named("alert_id", "channel", "delivered", "text")),
+    desk_facts.AlertAcknowledged: ("info", "alert acknowledged", _named("alert_id", "actor")),
+    desk_facts.ReconciliationRecorded: (
+        "info", "reconciliation", _named("trade_date", "source", "rows", "matched", "discrepancies", "actor")),
+    desk_facts.ReviewRecorded: ("info", "review", _named("review_id", "kind", "verdict", "actor")),
+    desk_facts.ReviewSigned: ("info", "review signed", _named("review_id", "actor")),
 }  # fmt: skip
 
 _INPUT_LINES: Final[Mapping[type[Any], _Rule]] = {

@@ -29,7 +29,9 @@ from prometheus_client import (
 )
 
 from fixgateway.core import inputs, outputs, reasons
+from fixgateway.core.desk_facts import DeliveryNoted, ReconciliationRecorded
 from fixgateway.core.inputs import Input
+from fixgateway.core.outbox import CHANNELS
 from fixgateway.core.outputs import Output
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -93,6 +95,13 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
            "ConfirmationRequests (BH): confirmations missing before the affirmation deadline."),
     Metric("fixgateway_exceptions_total", "counter", ("reason",), "Exceptions opened."),
     Metric("fixgateway_alerts_total", "counter", ("reason", "severity"), "Alerts raised."),
+    Metric("fixgateway_alerts_unacknowledged", "gauge", ("severity",), "Alerts nobody has acknowledged yet."),
+    Metric("fixgateway_alerts_undelivered", "gauge", ("channel",),
+           "Alerts that wait to be delivered by the channel, as its courier saw last."),
+    Metric("fixgateway_alert_deliveries_total", "counter", ("channel", "outcome"),
+           "Journaled outcomes of delivering an alert; outcome delivered or failed."),
+    Metric("fixgateway_reconciliations_total", "counter", ("outcome",),
+           "Days compared with a custodian's or broker's file: matched, differs, or not-run at the day's end."),
     Metric("fixgateway_journal_records_total", "counter", ("kind",), "Journal records written."),
     Metric("fixgateway_records_skipped_total", "counter", (),
            "Journal records the database could not take; the journal still has them."),
@@ -154,6 +163,11 @@ def _cancel_rejected(_: Input, out: outputs.SendCancelReject) -> Increment:
     return "fixgateway_order_changes_total", (msg_type, "refused", reason_label(out.reason))
 
 
+def _known(value: str, values: Iterable[str]) -> str:
+    return value if value in values else OTHER
+
+
+_OUTCOMES: Final = {True: "delivered", False: "failed"}
 _RULES: Final[Mapping[type[Any], Callable[[Input, Any], Increment | None]]] = {
     outputs.ForwardToBroker: _forwarded,
     outputs.SendReport: _reported,
@@ -173,6 +187,11 @@ _RULES: Final[Mapping[type[Any], Callable[[Input, Any], Increment | None]]] = {
     outputs.SendConfirmationRequest: lambda _, out: ("fixgateway_confirmation_requests_total", (out.session,)),
     outputs.ExceptionOpened: lambda _, out: ("fixgateway_exceptions_total", (reason_label(out.reason),)),
     outputs.Alert: lambda _, out: ("fixgateway_alerts_total", (reason_label(out.reason), out.severity)),
+    DeliveryNoted: lambda _, out: (
+        "fixgateway_alert_deliveries_total", (_known(out.channel, CHANNELS), _OUTCOMES[out.delivered])),
+    ReconciliationRecorded: lambda _, out: (
+        "fixgateway_reconciliations_total",
+        ("not-run" if not out.sha256 else "differs" if out.discrepancies else "matched",)),
 }  # fmt: skip
 
 
@@ -304,6 +323,15 @@ class Metrics:
     def journal_free(self, free_bytes: int) -> None:
         """What is free on the journal's disk."""
         self._gauges["fixgateway_journal_free_bytes"].set(free_bytes)
+
+    def alerts_unacknowledged(self, counts: Mapping[str, int]) -> None:
+        """How many alerts nobody has acknowledged, by severity."""
+        for severity in ("warning", "critical"):
+            self._gauges["fixgateway_alerts_unacknowledged"].labels(severity).set(counts.get(severity, 0))
+
+    def alerts_undelivered(self, channel: str, number: int) -> None:
+        """How many alerts wait for a channel."""
+        self._gauges["fixgateway_alerts_undelivered"].labels(_known(channel, CHANNELS)).set(number)
 
     def ready(self, ok: bool) -> None:
         """Whether the gateway is ready."""

@@ -133,7 +133,7 @@ class CompletionRow(Happened, Base):
 class DeliveryRow(Base):
     """An allocation message that left (J, AS, AT, AU, BH), from its wire-out record: when, and for which decision.
 
-    ``input_seq`` and ``position`` are those of the row it performs; a resend makes another row.
+    ``input_seq`` and ``position`` are those of the row it performs; a resend makes another row. ``raw`` is its bytes.
     """
 
     __tablename__ = "deliveries"
@@ -145,3 +145,4 @@ class DeliveryRow(Base):
     position: Mapped[int]
     session: Mapped[Ident]
     msg_type: Mapped[str]
+    raw: Mapped[bytes | None]

@@ -5,16 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fixgateway.core import outputs
-from fixgateway.journal.records import Record, unpack_wire_out
 from fixgateway.records import booked_tables as tables
 from fixgateway.records.batch import Batch, Origin
 from fixgateway.records.tables import FlagRow
-
-_TYPE_TAG = b"\x0135="
-_HEAD_BYTES = 48
-"""MsgType(35) is the third field: it begins within so many bytes."""
-DELIVERED = frozenset((b"J", b"AS", b"AT", b"AU", b"BH"))
-"""MsgTypes whose time of leaving is kept (17 CFR 275.204-2(a)(7)(iii))."""
 
 
 def _row(out: Any, names: tuple[str, ...]) -> dict[str, Any]:
@@ -84,20 +77,3 @@ def calendar_renewed(batch: Batch, origin: Origin, out: outputs.CalendarRenewed)
     text = f"{out.source}, {out.first} to {out.last}; changed: {', '.join(map(str, out.changed)) or 'no day'}"
     row = {"kind": "calendar renewed", "subject": out.name, "reason": "", "text": text}
     batch.insert(FlagRow, {**origin.columns(), **row})
-
-
-def delivered(batch: Batch, record: Record) -> None:
-    """A ``wire-out`` record: when an allocation message left. Others make no row."""
-    sent = unpack_wire_out(record.payload)
-    kind = sent.raw[:_HEAD_BYTES].partition(_TYPE_TAG)[2].partition(b"\x01")[0]
-    if kind not in DELIVERED or not sent.decision_seq:
-        return
-    row = {
-        "journal_seq": record.seq,
-        "ts_ns": record.ts_ns,
-        "input_seq": sent.decision_seq,
-        "position": sent.index,
-        "session": record.session,
-        "msg_type": kind.decode("ascii"),
-    }
-    batch.insert(tables.DeliveryRow, row)

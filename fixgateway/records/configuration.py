@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, select, update
 
@@ -64,14 +66,17 @@ def _policy(batch: Batch, origin: Origin, out: outputs.Configured) -> None:
         "instruments": json.dumps([_instrument(terms) for terms in policy.instruments]),
         "text": policy.text,
         "engine_version": out.setup.engine_version,
+        "approved_on": policy.approved_on,
+        "disclosed_on": policy.disclosed_on,
     }
     table = Base.metadata.tables["policies"]
     current = batch.connection.execute(select(table).where(table.c.until_seq.is_(None))).mappings().all()
     if current and all(_stored(row[name]) == current[-1][name] for name in row):
         return
-    batch.change(update(table).where(table.c.until_seq.is_(None)), {"until_seq": origin.journal_seq})
+    until = {"until_seq": origin.journal_seq, "until_ns": origin.ts_ns}
+    batch.change(update(table).where(table.c.until_seq.is_(None)), until)
     batch.flush()
-    batch.insert(tables.PolicyRow, {**origin.columns(), **row, "until_seq": None})
+    batch.insert(tables.PolicyRow, {**origin.columns(), **row, "until_seq": None, "until_ns": None})
 
 
 def _instrument(terms: InstrumentTerms) -> dict[str, str]:
@@ -93,23 +98,33 @@ def _accounts(batch: Batch, origin: Origin, out: outputs.Configured) -> None:
     end = (
         update(table)
         .where(table.c.account == bindparam("which"), table.c.until_seq.is_(None))
-        .values(until_seq=bindparam("new_until_seq"))
+        .values(until_seq=bindparam("new_until_seq"), until_ns=bindparam("new_until_ns"))
     )
+    until = {"new_until_seq": origin.journal_seq, "new_until_ns": origin.ts_ns}
+    today = _day(origin.ts_ns, out.setup.policy.timezone)
     fresh: list[Row] = []
     ended: list[Row] = []
     for number, account in enumerate(out.setup.accounts):
-        row = asdict(account)
         was = current.pop(bounded_id(account.account), None)
-        if was is not None and all(_stored(row[name]) == was[name] for name in row if name != "account"):
+        row = asdict(account)
+        said = row["valid_from"]
+        row["valid_from"] = date.fromisoformat(said) if said else today
+        told = row.keys() - {"account"} - (set() if said else {"valid_from"})
+        if was is not None and all(_stored(row[name]) == was[name] for name in told):
             continue
         if was is not None:
-            ended.append({"which": account.account, "new_until_seq": origin.journal_seq})
-        fresh.append({**origin.line(number), "ts_ns": origin.ts_ns, **row, "until_seq": None})
-    ended += [{"which": name, "new_until_seq": origin.journal_seq} for name in current]
+            ended.append({"which": account.account, **until})
+        fresh.append({**origin.line(number), "ts_ns": origin.ts_ns, **row, "until_seq": None, "until_ns": None})
+    ended += [{"which": name, **until} for name in current]
     if ended:
         batch.connection.execute(end, ended)
     for row in fresh:
         batch.insert(tables.AccountRow, row)
+
+
+def _day(ts_ns: int, timezone: str) -> date:
+    """The day of a moment in the policy's time zone."""
+    return datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC).astimezone(ZoneInfo(timezone)).date()
 
 
 def _stored(value: Any) -> Any:

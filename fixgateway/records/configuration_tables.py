@@ -17,7 +17,8 @@ from fixgateway.records.tables import Base, Happened, Ident, Part, Seq
 class PolicyRow(Happened, Base):
     """A policy from the moment it came into force until ``until_seq`` (empty: still in force).
 
-    ``text`` is the policy file; ``allowed``, ``tiers`` and ``instruments`` are JSON.
+    ``approved_on`` and ``disclosed_on`` (to clients) are as the file says; ``text`` is the policy file;
+    ``allowed``, ``tiers`` and ``instruments`` are JSON.
     """
 
     __tablename__ = "policies"
@@ -56,11 +57,18 @@ class PolicyRow(Happened, Base):
     instruments: Mapped[str]
     text: Mapped[str]
     engine_version: Mapped[str]
+    approved_on: Mapped[date | None]
+    disclosed_on: Mapped[date | None]
     until_seq: Mapped[Seq | None]
+    until_ns: Mapped[Seq | None]
 
 
 class AccountRow(Part, Base):
-    """An account as the account file had it, from this record until ``until_seq`` (empty: now)."""
+    """An account as the account file had it, from this record until ``until_seq`` (empty: now).
+
+    ``ts_ns`` and ``until_ns`` say when that was recorded; ``valid_from`` since which day it is true: as the file says,
+    else the day of ``ts_ns`` in the policy's time zone.
+    """
 
     __tablename__ = "accounts"
     __table_args__ = (Index(None, "account"),)
@@ -79,4 +87,6 @@ class AccountRow(Part, Base):
     disclosed_on: Mapped[str]
     new_issue_restricted: Mapped[bool]
     represented_on: Mapped[str]
+    valid_from: Mapped[date | None]
     until_seq: Mapped[Seq | None]
+    until_ns: Mapped[Seq | None]

@@ -9,9 +9,17 @@ from sqlalchemy import Engine as Engine  # for rooms that must not import sqlalc
 from sqlalchemy import create_engine, event, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError as DatabaseError  # likewise
 
 from fixgateway.errors import ConfigError, FixgatewayError, UsageError
-from fixgateway.records import booked_tables, configuration_tables  # noqa: F401  so that their tables are made, too
+from fixgateway.records import (  # noqa: F401  so that their tables are made, too
+    booked_tables,
+    configuration_tables,
+    desk_tables,
+    message_tables,
+    rotation_tables,
+)
+from fixgateway.records.migrate import OLDEST, migrate
 from fixgateway.records.tables import SCHEMA_VERSION, Base, Projection
 
 BUSY_TIMEOUT_SECONDS = 10
@@ -85,22 +93,45 @@ def _sqlite(url: URL) -> Engine:
 
 
 def create_schema(engine: Engine) -> None:
-    """Create the tables that are missing and check the version.
+    """Create the tables that are missing, or bring an older version's to this one (:mod:`.migrate`).
 
     Raises:
-        UsageError: the tables are of another version.
+        UsageError: the tables are of a version that cannot be brought to this one.
         sqlalchemy.exc.SQLAlchemyError: the database does not answer or refuses.
     """
     if engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:"):
         Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+    if inspect(engine).has_table("projection"):
+        with engine.connect() as connection:
+            found = connection.scalar(select(Projection.schema_version))
+        if found is not None and found < SCHEMA_VERSION:
+            _, found = migrate(engine)
+        if found is not None:
+            _check_version(found)
     Base.metadata.create_all(engine)
     with engine.begin() as connection:
-        found = connection.scalar(select(Projection.schema_version))
-        if found is None:
+        if connection.scalar(select(Projection.schema_version)) is None:
             row = {"id": 1, "schema_version": SCHEMA_VERSION, "watermark": 0, "watermark_ns": 0}
             connection.execute(Base.metadata.tables["projection"].insert(), row)
-            return
-    _check_version(found)
+
+
+def schema_version(engine: Engine) -> int:
+    """The version of a database's tables, 0 without any.
+
+    Raises:
+        FixgatewayError: the database does not answer.
+    """
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    if file and file != ":memory:" and not Path(file).exists():
+        return 0
+    try:
+        if not inspect(engine).has_table("projection"):
+            return 0
+        with engine.connect() as connection:
+            return connection.scalar(select(Projection.schema_version)) or 0
+    except SQLAlchemyError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        raise FixgatewayError(f"the records database {where} does not answer: {short(error)}") from error
 
 
 def open_records(url: str, data_dir: str | Path) -> Engine:
@@ -123,11 +154,20 @@ def open_records(url: str, data_dir: str | Path) -> Engine:
         with engine.connect() as connection:
             _check_version(connection.scalar(select(Projection.schema_version)))
     except SQLAlchemyError as error:
+        engine.dispose()
         raise FixgatewayError(f"the records database {where} does not answer: {short(error)}") from error
+    except UsageError:
+        engine.dispose()
+        raise
     return engine
 
 
 def _check_version(found: int | None) -> None:
+    if found is not None and OLDEST <= found < SCHEMA_VERSION:
+        raise UsageError(
+            f"the records tables are of version {found}, this fixgateway uses {SCHEMA_VERSION}; start the gateway "
+            "once, or bring them up to date: fixgateway records migrate -c gateway.toml"
+        )
     if found != SCHEMA_VERSION:
         raise UsageError(
             f"the records tables are of version {found}, this fixgateway uses {SCHEMA_VERSION}; {_REBUILD}"

@@ -284,6 +284,8 @@ def _not_plain(head: Record, division: Record) -> str:
     rows = {row["account"]: row for row in division["lines"]}
     if head["method"] == Method.RELEASE_ROTATION:
         return "every account has what its own orders filled"
+    if any(row["rule"] == "exception" for row in rows.values()):
+        return "an approved exception says otherwise"
     if any(row["rule"] == "forced" for row in rows.values()):
         return "shares were moved by what a broker accepted and keeps"
     if any(rows[line["account"]]["intent"] != line["quantity"] for line in head["lines"] if line["account"] in rows):

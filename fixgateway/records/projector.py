@@ -31,8 +31,8 @@ from fixgateway.journal.codec import decode_outputs
 from fixgateway.journal.reader import Follower
 from fixgateway.journal.records import Kind, Record
 from fixgateway.records.batch import Batch, Origin
-from fixgateway.records.booked_writers import delivered
 from fixgateway.records.database import create_schema, short
+from fixgateway.records.message_writers import accepted, arrived, delivered_later, left
 from fixgateway.records.tables import Projection, Unprojected
 from fixgateway.records.writers import WRITERS
 
@@ -50,6 +50,27 @@ GATHER_SECONDS = 0.02
 """Shortest pause between two transactions, so that a busy pump does not cause one for each of its batches."""
 
 _TRANSIENT = (OperationalError, InterfaceError, DisconnectionError, TimeoutError, OSError)
+
+
+def project(connection: Connection, chunk: list[Record]) -> None:
+    """Write the rows of journal records, in order, inside the connection's transaction; the watermark is not moved."""
+    batch = Batch(connection)
+    delivered_as = accepted(chunk)
+    delivered_later(batch, delivered_as, chunk[0].seq)
+    for record in chunk:
+        if record.kind is Kind.WIRE_OUT:
+            left(batch, record)
+        elif record.kind is Kind.SEEN:
+            arrived(batch, record, delivered_as)
+        if record.kind is not Kind.DECISION:
+            continue
+        input_seq, decided = decode_outputs(record.payload)
+        for position, out in enumerate(decided):
+            origin = Origin(record.seq, position, input_seq, record.ts_ns, decided)
+            WRITERS[type(out)](batch, origin, out)
+        if batch.size >= FLUSH_ROWS:
+            batch.flush()
+    batch.flush()
 
 
 class WatermarkMoved(FixgatewayError):
@@ -115,7 +136,7 @@ class Projector:
     def _take(self, chunk: list[Record]) -> None:
         """One transaction; on a refusal by content, halves, down to the one record that is refused."""
         try:
-            self._transaction(chunk, lambda connection: self._project(connection, chunk))
+            self._transaction(chunk, lambda connection: project(connection, chunk))
         except (*_TRANSIENT, WatermarkMoved):
             raise
         except Exception as error:  # any content error ends here on purpose: see the module's theory
@@ -144,22 +165,6 @@ class Projector:
                 )
             write(connection)
         self._watermark, self._watermark_ns = last.seq, last.ts_ns
-
-    @staticmethod
-    def _project(connection: Connection, chunk: list[Record]) -> None:
-        batch = Batch(connection)
-        for record in chunk:
-            if record.kind is Kind.WIRE_OUT:
-                delivered(batch, record)
-            if record.kind is not Kind.DECISION:
-                continue
-            input_seq, decided = decode_outputs(record.payload)
-            for position, out in enumerate(decided):
-                origin = Origin(record.seq, position, input_seq, record.ts_ns, decided)
-                WRITERS[type(out)](batch, origin, out)
-            if batch.size >= FLUSH_ROWS:
-                batch.flush()
-        batch.flush()
 
     # ------------------------------------------------------------ following
 

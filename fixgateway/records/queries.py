@@ -19,8 +19,11 @@ from fixgateway.errors import UsageError
 from fixgateway.records import (  # noqa: F401  so that their tables are known
     booked_tables,
     configuration_tables,
+    desk_tables,
+    message_tables,
     rotation_tables,
 )
+from fixgateway.records.allocation_times import add_times
 from fixgateway.records.tables import Base
 
 Record = dict[str, Any]
@@ -47,12 +50,29 @@ def _plain(row: RowMapping) -> Record:
             value = plain_text(value)
         elif isinstance(value, date):
             value = value.isoformat()
+        elif isinstance(value, bytes):
+            value = value.decode("utf-8", "backslashreplace")
         elif name in _LISTS and isinstance(value, str):
             value = json.loads(value)
         record[name] = value
         if name == "ts_ns":
             record["time"] = utc_text(value)
     return record
+
+
+def behind(table: Table, before: str | None) -> list[ColumnElement[bool]]:
+    """Only rows behind ``before``, a row's ``<journal_seq>-<position>``; every row for None.
+
+    Raises:
+        UsageError: it is no such place.
+    """
+    if before is None:
+        return []
+    seq, _, position = before.partition("-")
+    if not all(part.isascii() and part.isdigit() and len(part) < 19 for part in (seq, position)):
+        raise UsageError(f"before: {before!r} is no place in a list; give that of a row: 1234-0")
+    at = table.c.journal_seq
+    return [or_(at < int(seq), and_(at == int(seq), table.c.position < int(position)))]
 
 
 def _find(
@@ -101,9 +121,11 @@ def statements(
     state: str | None = None,
     oms: str | None = None,
     limit: int = LIMIT,
+    before: str | None = None,
 ) -> list[Record]:
-    """Statements without lines; ``state`` is ``active`` or why it was closed."""
+    """Statements without lines; ``state`` is ``active`` or why it was closed, ``before`` as :func:`behind`."""
     conditions = _equal(_TABLES["statements"], trade_date=trade_date, state=state, oms=oms)
+    conditions += behind(_TABLES["statements"], before)
     with engine.connect() as connection:
         return _find(connection, "statements", *conditions, limit=limit)
 
@@ -124,6 +146,7 @@ def statement(engine: Engine, statement_id: str) -> Record:
             head[name] = _find(connection, name, *_by_statement(name, statement_id), oldest_first=True)
         _add_lines(connection, "division_lines", head["divisions"])
         _add_lines(connection, "allocation_lines", head["allocations"])
+        add_times(connection, head["allocations"])
     return head
 
 
@@ -155,11 +178,13 @@ def orders(
     verdict: str | None = None,
     oms: str | None = None,
     limit: int = LIMIT,
+    before: str | None = None,
 ) -> list[Record]:
-    """Orders; ``verdict`` is ``forwarded``, ``blocked`` or ``undone``."""
+    """Orders; ``verdict`` is ``forwarded``, ``blocked`` or ``undone``, ``before`` as :func:`behind`."""
     wanted = {"statement_id": statement_id, "cl_ord_id": cl_ord_id, "verdict": verdict, "oms": oms}
+    conditions = [*_equal(_TABLES["orders"], **wanted), *behind(_TABLES["orders"], before)]
     with engine.connect() as connection:
-        return _find(connection, "orders", *_equal(_TABLES["orders"], **wanted), limit=limit)
+        return _find(connection, "orders", *conditions, limit=limit)
 
 
 def executions(
@@ -186,12 +211,15 @@ def allocations(
     trade_date: date | None = None,
     status: str | None = None,
     limit: int = LIMIT,
+    before: str | None = None,
 ) -> list[Record]:
-    """AllocationInstructions with their ``lines``."""
+    """AllocationInstructions with their ``lines`` and when each was sent, received and booked (``…_ns``)."""
     wanted = {"statement_id": statement_id, "broker": broker, "trade_date": trade_date, "status": status}
     with engine.connect() as connection:
-        found = _find(connection, "allocations", *_equal(_TABLES["allocations"], **wanted), limit=limit)
+        conditions = [*_equal(_TABLES["allocations"], **wanted), *behind(_TABLES["allocations"], before)]
+        found = _find(connection, "allocations", *conditions, limit=limit)
         _add_lines(connection, "allocation_lines", found)
+        add_times(connection, found)
     return found
 
 
@@ -209,6 +237,7 @@ def allocation(engine: Engine, alloc_id: str) -> Record:
             raise UsageError(_unknown("allocation", alloc_id, connection))
         head = found[0]
         _add_lines(connection, "allocation_lines", found)
+        add_times(connection, found)
         _add_lines(connection, "allocation_orders", found, "orders")
         _add_lines(connection, "allocation_fees", found, "fees")
         for key, name in (
@@ -344,6 +373,7 @@ def _names(connection: Connection, wanted: str, statement_ids: set[str], order_k
     if statement_ids:
         for name, column in (
             ("allocations", "alloc_id"), ("confirmations", "confirm_id"), ("broker_reports", "report_id"),
+            ("exception_requests", "exception_id"),
         ):  # fmt: skip
             names |= _column(connection, name, column, _in(name, "statement_id", statement_ids))
     return names
@@ -361,6 +391,9 @@ _OF_STATEMENT = (
     ("affirmations", "confirmation answered"),
     ("confirmation_requests", "confirmation asked for"),
     ("rotation_turns", "turn"),
+    ("exception_requests", "exception asked for"),
+    ("exception_decisions", "exception decided"),
+    ("exception_overdues", "exception overdue"),
 )
 _OF_ORDER = (
     ("orders", "order", "cl_ord_id"),
@@ -373,6 +406,7 @@ _HAS_LINES = {
     "statement_refusals": "statement_problems",
     "divisions": "division_lines",
     "allocations": "allocation_lines",
+    "exception_requests": "exception_lines",
 }
 
 
@@ -412,6 +446,7 @@ _WORDING: dict[str, Callable[[Record], str]] = {
     # What became of it stands in the row; the timeline says what was decided then.
     "orders": lambda row: "order blocked" if row["verdict"] == "blocked" else "order forwarded",
     "requests": lambda row: f"{row['msg_type']} {row['verdict']}",
+    "exception_decisions": lambda row: f"exception {row['decision']}",
     "executions": lambda row: f"execution {row['kind'] if row['effect'] == 'state' else row['effect']}",
 }
 

@@ -16,13 +16,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
-from sqlalchemy import BigInteger, Boolean, Date, ForeignKeyConstraint, Index, Integer, MetaData
+from sqlalchemy import BigInteger, Boolean, Date, ForeignKeyConstraint, Index, Integer, LargeBinary, MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
 from fixgateway.records.columns import Amount, Id, Words
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised with every change of the tables; another version is refused with "rebuild the records"."""
 
 Ident = Annotated[str, "an id that is looked up"]
@@ -49,6 +49,7 @@ class Base(DeclarativeBase):
         bool: Boolean,
         int: Integer,
         Seq: BigInteger,
+        bytes: LargeBinary,
     }
 
 
@@ -109,13 +110,13 @@ class StatementRow(Happened, Base):
     """
 
     __tablename__ = "statements"
-    __table_args__ = (Index(None, "statement_id"), Index(None, "trade_date"))
+    __table_args__ = (Index(None, "statement_id"), Index(None, "trade_date"), Index(None, "symbol"))
 
     statement_id: Mapped[Ident]
     version: Mapped[int]
     oms: Mapped[Ident]
     trade_date: Mapped[date]
-    symbol: Mapped[str]
+    symbol: Mapped[Ident]
     security_id: Mapped[str]
     id_source: Mapped[str]
     side: Mapped[str]
@@ -265,7 +266,10 @@ class OrderRow(Happened, Base):
     __table_args__ = (
         Index(None, "order_key"),
         Index(None, "cl_ord_id"),
+        Index(None, "latest_cl_ord_id"),
+        Index(None, "order_id"),
         Index(None, "statement_id"),
+        Index(None, "ts_ns"),
     )
 
     order_key: Mapped[Seq]
@@ -273,7 +277,7 @@ class OrderRow(Happened, Base):
     broker: Mapped[Ident]
     statement_id: Mapped[Ident]
     cl_ord_id: Mapped[Ident]
-    symbol: Mapped[str]
+    symbol: Mapped[Ident]
     side: Mapped[str]
     order_qty: Mapped[str]
     verdict: Mapped[str]
@@ -298,7 +302,7 @@ class RequestRow(Happened, Base):
     """
 
     __tablename__ = "requests"
-    __table_args__ = (Index(None, "cl_ord_id"), Index(None, "order_key"))
+    __table_args__ = (Index(None, "cl_ord_id"), Index(None, "order_key"), Index(None, "statement_id"))
 
     order_key: Mapped[Seq]
     session: Mapped[Ident]
@@ -340,7 +344,7 @@ class AllocationRow(Happened, Base):
     """
 
     __tablename__ = "allocations"
-    __table_args__ = (Index(None, "alloc_id"), Index(None, "statement_id"))
+    __table_args__ = (Index(None, "alloc_id"), Index(None, "statement_id"), Index(None, "trade_date"))
 
     alloc_id: Mapped[Ident]
     trans_type: Mapped[str]
@@ -434,7 +438,7 @@ class AllocationReportRow(Happened, Base):
     """What the OMS was told of an accepted allocation: AS or a copy of J."""
 
     __tablename__ = "allocation_reports"
-    __table_args__ = (Index(None, "alloc_id"),)
+    __table_args__ = (Index(None, "alloc_id"), Index(None, "statement_id"))
 
     report_id: Mapped[Ident]
     session: Mapped[Ident]
@@ -444,32 +448,36 @@ class AllocationReportRow(Happened, Base):
 
 
 class ExceptionRow(Happened, Base):
-    """Something a person must look at."""
+    """Something a person must look at; ``state`` is ``open``, ``acknowledged``, ``noted`` or ``resolved``."""
 
     __tablename__ = "exceptions"
-    __table_args__ = (Index(None, "subject"),)
+    __table_args__ = (Index(None, "subject"), Index(None, "state"), Index(None, "input_seq"))
 
     reason: Mapped[str]
     subject: Mapped[Ident]
     text: Mapped[str]
+    state: Mapped[Ident]
 
 
 class AlertRow(Happened, Base):
-    """An alert raised to operations."""
+    """An alert raised; ``acknowledged_…`` are empty until a person has seen it."""
 
     __tablename__ = "alerts"
-    __table_args__ = (Index(None, "subject"),)
+    __table_args__ = (Index(None, "subject"), Index(None, "acknowledged_ns"), Index(None, "input_seq"))
 
     reason: Mapped[str]
     severity: Mapped[str]
     subject: Mapped[Ident]
     text: Mapped[str]
+    acknowledged_ns: Mapped[Seq | None]
+    acknowledged_by: Mapped[str | None]
 
 
 class FlagRow(Happened, Base):
     """An odd message that was kept, a session that was cut, a DontKnowTrade that was sent."""
 
     __tablename__ = "flags"
+    __table_args__ = (Index(None, "subject"),)
 
     kind: Mapped[str]
     subject: Mapped[Ident]

@@ -14,12 +14,15 @@ from typing import Any, Final
 from sqlalchemy import bindparam, update
 
 from fixgateway.core import outputs
+from fixgateway.core.desk_facts import ExceptionDecided
 from fixgateway.core.model import ZERO, exact_sum, plain_decimal
 from fixgateway.records import booked_writers as booked
 from fixgateway.records import rotation_writers as rotation
 from fixgateway.records import tables
 from fixgateway.records.batch import Batch, Origin, Row
 from fixgateway.records.configuration import configured
+from fixgateway.records.desk_writers import DESK_WRITERS
+from fixgateway.records.message_writers import changed_silently
 
 Writer = Callable[[Batch, Origin, Any], None]
 
@@ -86,6 +89,9 @@ def statement_registered(batch: Batch, origin: Origin, out: outputs.StatementReg
     batch.insert(tables.StatementRow, row)
     for number, line in enumerate(s.lines):
         batch.insert(tables.StatementLineRow, {**origin.line(number), **_fields(line, _LINE)})
+    decided = next((x for x in origin.decided if isinstance(x, ExceptionDecided)), None)
+    if decided is not None:  # an approved change: the version before it is in force no more
+        _close(batch, origin, s.statement_id, "replaced", decided.actor)
 
 
 _LINE = (
@@ -133,15 +139,20 @@ _DIVIDE = (
 
 def statement_closed(batch: Batch, origin: Origin, out: outputs.StatementClosed) -> None:
     """The statement's state."""
+    _close(batch, origin, out.statement_id, out.why, out.actor)
+
+
+def _close(batch: Batch, origin: Origin, statement_id: str, why: str, actor: str) -> None:
+    """What was registered of a statement before this decision is closed."""
     batch.change(
         _CLOSE,
         {
-            "which": out.statement_id,
+            "which": statement_id,
             "before": origin.journal_seq,
-            "new_state": out.why,
+            "new_state": why,
             "new_closed_seq": origin.journal_seq,
             "new_closed_ns": origin.ts_ns,
-            "new_closed_by": out.actor,
+            "new_closed_by": actor,
         },
     )
 
@@ -304,6 +315,7 @@ def execution_applied(batch: Batch, origin: Origin, out: outputs.ExecutionApplie
 
 def order_changed(batch: Batch, origin: Origin, out: outputs.OrderChanged) -> None:
     """The order's state now."""
+    changed_silently(batch, origin, out)
     row = _fields(out, ("order_id", "status", "quantity", "cum_qty", "avg_px", "open"))
     row |= {"latest_cl_ord_id": out.cl_ord_id, "changed_seq": origin.journal_seq}
     batch.change_order(out.order, row)
@@ -311,6 +323,7 @@ def order_changed(batch: Batch, origin: Origin, out: outputs.OrderChanged) -> No
 
 def in_doubt(batch: Batch, origin: Origin, out: outputs.ResendForbidden) -> None:
     """The order's fate is in doubt."""
+    changed_silently(batch, origin, out)
     batch.change_order(out.order, {"in_doubt": True})
 
 
@@ -379,12 +392,13 @@ def allocation_reported(batch: Batch, origin: Origin, out: outputs.SendAllocatio
 def exception_opened(batch: Batch, origin: Origin, out: outputs.ExceptionOpened) -> None:
     """An exception."""
     row = _fields(out, ("reason", "subject", "text"))
-    batch.insert(tables.ExceptionRow, {**origin.columns(), **row})
+    batch.insert(tables.ExceptionRow, {**origin.columns(), **row, "state": "open"})
 
 
 def alerted(batch: Batch, origin: Origin, out: outputs.Alert) -> None:
     """An alert."""
     row = _fields(out, ("reason", "severity", "subject", "text"))
+    row |= {"acknowledged_ns": None, "acknowledged_by": None}
     batch.insert(tables.AlertRow, {**origin.columns(), **row})
 
 
@@ -450,5 +464,6 @@ WRITERS: Final[Mapping[type[Any], Writer]] = {
     outputs.SendDontKnow: flag("trade not known", "exec_id", "dk_reason"),
     outputs.PassToOms: nothing,  # the execution it passes on has its own row
     outputs.SendStatementAck: nothing,  # the registration or refusal it answers has its own row
+    **DESK_WRITERS,
 }
 """Output type → what it leaves in the database."""

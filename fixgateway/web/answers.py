@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 
 from fixgateway.core.model import plain_text
 from fixgateway.core.outputs import Problem
+from fixgateway.errors import UsageError
 
 _TYPE = "about:blank"  # RFC 9457 §4.2.1: the title is the status phrase, details say the rest
 
@@ -42,6 +43,14 @@ def problem(
     if problems:
         content["problems"] = list(problems)
     return ProblemAnswer(content, status_code=int(status))
+
+
+def found(read: Callable[[str], Mapping[str, Any]], wanted: str) -> Answer:
+    """What a read gives for an id; 404 for one it does not know."""
+    try:
+        return Answer(read(wanted))
+    except UsageError as error:
+        return problem(HTTPStatus.NOT_FOUND, str(error))
 
 
 def problem_rows(problems: Sequence[Problem]) -> list[dict[str, Any]]:

@@ -1,24 +1,31 @@
 """What every request must pass before a handler sees it: Host, content type, size and time of the body.
 
-The API has no passwords and listens on this machine only; what remains to fear is a web page in somebody's
-browser posting to it. A page cannot forge Host (DNS rebinding fails) and cannot send application/json or
-text/csv to another origin without asking first, which nobody answers.
+A web page in somebody's browser must not act here. It cannot forge Host (DNS rebinding fails) and cannot send
+application/json or text/csv to another origin without asking first, which nobody answers. Forms, which it can send
+anywhere, are taken by pages only, and there the door (:mod:`.door`) wants the value only our own pages know.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from starlette.datastructures import Headers
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fixgateway.web.answers import problem
 
 BODY_TYPES = ("application/json", "text/csv")
+FORM_TYPE = "application/x-www-form-urlencoded"
+BODY_BYTES_MAX = 1_000_000
+"""Largest body, but for what carries many accounts or rows (:data:`LARGE`)."""
+LARGE = ("/api/statements", "/api/reconciliations", "/blocks/new")
+API = "/api/"
+"""Paths of the API begin so; forms belong to pages, everywhere else."""
 BODY_SECONDS = 30
 """Longest a client may take to send its body; then the request is refused."""
 
@@ -29,11 +36,16 @@ class Guard:
     Args:
         app: what is guarded.
         allowed_hosts: names accepted in Host besides loopback ones.
-        max_body_bytes: largest body taken; a larger one is refused with 413.
+        max_body_bytes: largest body taken where a path begins as :data:`LARGE` says; a larger one is refused with 413.
+        known: whether somebody known asks, so that more than :data:`BODY_BYTES_MAX` is read for them.
     """
 
-    def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str], max_body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, allowed_hosts: Iterable[str], max_body_bytes: int,
+        known: Callable[[Scope], bool] = lambda _: True,
+    ) -> None:  # fmt: skip
         self._app = app
+        self._known = known
         self._hosts = {host.lower() for host in allowed_hosts} | {"localhost"}
         self._max_body_bytes = max_body_bytes
 
@@ -42,37 +54,40 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        send = _with_headers(send, str(scope["path"]))
         headers = Headers(scope=scope)
-        refusal = self._refusal(str(scope["method"]), headers)
+        most = await self._most(scope)
+        refusal = self._refusal(str(scope["method"]), str(scope["path"]), headers, most)
         body = b""
         if refusal is None:
             try:
                 async with asyncio.timeout(BODY_SECONDS):
-                    body = await self._body(receive)
+                    body = await self._body(receive, most)
             except TimeoutError:
                 refusal = (HTTPStatus.REQUEST_TIMEOUT, f"the body took longer than {BODY_SECONDS} s")
             except OverflowError:
                 refusal = (
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"the body is larger than {self._max_body_bytes} bytes",
+                    f"the body is larger than {most} bytes",
                 )
         if refusal is not None:
             await problem(*refusal)(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
 
-    def _refusal(self, method: str, headers: Headers) -> tuple[HTTPStatus, str] | None:
+    def _refusal(self, method: str, path: str, headers: Headers, most: int) -> tuple[HTTPStatus, str] | None:
         """Why the headers alone refuse the request."""
         if not self._known_host(headers.get("host", "")):
             return HTTPStatus.FORBIDDEN, "Host is not a loopback name; add it to http.allowed_hosts"
         if method in ("GET", "HEAD"):
             return None
         content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type not in BODY_TYPES:
-            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send Content-Type {' or '.join(BODY_TYPES)}"
+        taken = BODY_TYPES if path.startswith(API) else (*BODY_TYPES, FORM_TYPE)
+        if content_type not in taken:
+            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send Content-Type {' or '.join(taken)}"
         length = headers.get("content-length", "0")
-        if length.isdigit() and len(length) < 20 and int(length) > self._max_body_bytes:
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {self._max_body_bytes} bytes"
+        if length.isdigit() and (len(length) > 19 or int(length) > most):
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {most} bytes"
         return None
 
     def _known_host(self, host: str) -> bool:
@@ -86,7 +101,12 @@ class Guard:
         except ValueError:
             return False
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _most(self, scope: Scope) -> int:
+        """The largest body a request may have, in bytes."""
+        large = scope["method"] == "POST" and scope["path"].startswith(LARGE)
+        return self._max_body_bytes if large and await run_in_threadpool(self._known, scope) else BODY_BYTES_MAX
+
+    async def _body(self, receive: Receive, most: int) -> bytes:
         """The whole body; OverflowError as soon as it is too large."""
         parts: list[bytes] = []
         size, more = 0, True
@@ -94,11 +114,35 @@ class Guard:
             message = await receive()
             part: bytes = message.get("body", b"")
             size += len(part)
-            if size > self._max_body_bytes:
+            if size > most:
                 raise OverflowError
             parts.append(part)
             more = bool(message.get("more_body", False))
         return b"".join(parts)
+
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""What every answer says to browsers, unless it says otherwise: guess nothing, frame nothing, keep nothing."""
+
+
+def _with_headers(send: Send, path: str) -> Send:
+    """A send that adds :data:`_HEADERS`; static files may be kept."""
+    keep = path.startswith("/static/")
+    wanted = [(name, value) for name, value in _HEADERS.items() if not (keep and value == "no-store")]
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in wanted:
+                headers.setdefault(name, value)
+        await send(message)
+
+    return sending
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -8,8 +8,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Protocol
 
+from fixgateway.core.desk_inputs import DeskInput
 from fixgateway.core.model import Draft
 from fixgateway.core.outputs import Problem
+from fixgateway.core.people import Person
 
 Row = Mapping[str, Any]
 """One row for a reader: JSON values, quantities and prices as text."""
@@ -33,11 +35,22 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class OperateOutcome:
-    """What became of an operator's action; ``text`` says why not when it was not done."""
+    """What became of a person's action; ``text`` says why not when it was not done, ``reason`` the GW code.
+
+    ``subject`` is the id of what was made: an exception's, for example.
+    """
 
     done: bool
     text: str = ""
     seq: int = 0
+    reason: str = ""
+    subject: str = ""
+
+
+def people_words(people: Mapping[str, Person]) -> str:
+    """How many people are recorded, in words."""
+    active = sum(person.active for person in people.values())
+    return f"{active} active" if people else "nobody is recorded: anybody who reaches this address may act"
 
 
 class GatewayPort(Protocol):
@@ -57,6 +70,18 @@ class GatewayPort(Protocol):
 
     def set_holding(self, actor: str, account: str, symbol: str, quantity: str, reason: str) -> OperateOutcome:
         """Say what an account may sell of a symbol from now on; open statements are cut to it."""
+        ...
+
+    def act(self, make: Callable[[int, int], DeskInput]) -> OperateOutcome:
+        """What a person does at the desk: ``make`` builds it from journal sequence and time; durable when given."""
+        ...
+
+    def note(self, make: Callable[[int, int], DeskInput]) -> None:
+        """As :meth:`act` for what nobody waits for: an access that is noted. Never waits."""
+        ...
+
+    def people(self) -> Mapping[str, Person]:
+        """Everybody recorded, by id; empty while the gateway is being set up."""
         ...
 
     def rotations(self) -> Mapping[str, Sequence[str]]:
@@ -91,8 +116,32 @@ class HealthPort(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class DeskQueries:
+    """Reads of people's work. Lists take ``limit`` and ``before`` (:meth:`cursor` of the last row seen) and filters by
+    name; what asks for one id raises UsageError for an unknown one.
+    """
+
+    exceptions: Callable[..., Sequence[Row]]
+    exception: Callable[[str], Row]
+    opened: Callable[..., Sequence[Row]]
+    alerts: Callable[..., Sequence[Row]]
+    alert: Callable[[str], Row]
+    accesses: Callable[..., Sequence[Row]]
+    refused_actions: Callable[..., Sequence[Row]]
+    person: Callable[[str], Row]
+    marks: Callable[..., Sequence[Row]]
+    reconciliations: Callable[..., Sequence[Row]]
+    reviews: Callable[..., Sequence[Row]]
+    review: Callable[[str], Row]
+    search: Callable[..., Sequence[Row]]
+    counts: Callable[[], Row]
+    cursor: Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Queries:
-    """Reads of the database, each with a limit of its own.
+    """Reads of the database, each with a limit of its own; ``statements``, ``orders`` and ``allocations`` also take
+    ``limit`` and ``before``, the journal_seq and position of the last row seen, joined by a hyphen.
 
     ``affirmations`` takes a trade date, None for the newest; ``turns`` a policy id and how many, ``fairness``
     account, symbol, first and last trade date, each None for all.
@@ -101,10 +150,10 @@ class Queries:
     id (without it ``allocation`` answers); ``audit`` a statement id, a proposed quantity by account, what is filled.
     """
 
-    statements: Callable[[], Sequence[Row]]
+    statements: Callable[..., Sequence[Row]]
     statement: Callable[[str], Row]
-    orders: Callable[[], Sequence[Row]]
-    allocations: Callable[[], Sequence[Row]]
+    orders: Callable[..., Sequence[Row]]
+    allocations: Callable[..., Sequence[Row]]
     allocation: Callable[[str], Row]
     trace: Callable[[str], Row]
     affirmations: Callable[[date | None], Row] = lambda _: {}
@@ -112,3 +161,4 @@ class Queries:
     audit: Callable[[str, Mapping[str, Decimal], Decimal | None], Row] = lambda *_: {}
     turns: Callable[[str | None, int], Sequence[Row]] = lambda *_: ()
     fairness: Callable[[str | None, str | None, date | None, date | None], Row] = lambda *_: {}
+    desk: DeskQueries | None = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from fixgateway.errors import ConfigError, FixgatewayError
 
@@ -18,6 +21,36 @@ STOP_SECONDS = 10
 _BACKLOG = 128
 
 
+HEAD_SECONDS = 10.0
+"""A connection that has not sent a whole request head after this, or twice this at most, is closed."""
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 that does not wait for ever for a request's first bytes: a slow client would hold a connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to look after a new connection."""
+        super().connection_made(transport)
+        self._looked_at: RequestResponseCycle | None = None
+        self._looks = 0
+        self._look = self.loop.call_later(HEAD_SECONDS, self._still_waiting)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._look.cancel()
+        super().connection_lost(exc)
+
+    def _still_waiting(self) -> None:
+        """Close a connection that waits for a request's head and has since the last look."""
+        cycle: RequestResponseCycle | None = self.cycle
+        idle = cycle is None or cycle.response_complete
+        if idle and self._looks and cycle is self._looked_at:
+            self.transport.close()
+            return
+        self._looked_at, self._looks = cycle, self._looks + 1
+        self._look = self.loop.call_later(HEAD_SECONDS, self._still_waiting)
+
+
 class Server:
     """A running HTTP server.
 
@@ -26,7 +59,7 @@ class Server:
         port: the port it listens on, also when 0 was asked for.
     """
 
-    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
+    def __init__(self, app: FastAPI, listener: socket.socket, tls: tuple[Path, Path] | None = None) -> None:
         self.host, self.port = listener.getsockname()[:2]
         self._listener = listener
         self._server = uvicorn.Server(
@@ -37,6 +70,10 @@ class Server:
                 access_log=False,
                 server_header=False,
                 ws="none",
+                http=PatientProtocol,
+                proxy_headers=False,
+                ssl_certfile=tls[0] if tls else None,
+                ssl_keyfile=tls[1] if tls else None,
                 limit_concurrency=MAX_CONNECTIONS,
                 timeout_keep_alive=5,
                 timeout_graceful_shutdown=STOP_SECONDS // 2,
@@ -70,8 +107,8 @@ class Server:
         self._listener.close()
 
 
-def serve(app: FastAPI, host: str, port: int) -> Server:
-    """Serve ``app``; ``port`` 0 takes any free one.
+def serve(app: FastAPI, host: str, port: int, tls: tuple[Path, Path] | None = None) -> Server:
+    """Serve ``app``; ``port`` 0 takes any free one; ``tls`` are certificate chain and key, None for plain HTTP.
 
     Raises:
         ConfigError: when the address cannot be bound.
@@ -88,6 +125,6 @@ def serve(app: FastAPI, host: str, port: int) -> Server:
         raise ConfigError(
             f"http: cannot listen on {host}:{port}: {error.strerror} (stop what uses it or change http.port)"
         ) from None
-    server = Server(app, listener)
+    server = Server(app, listener, tls)
     server.start()
     return server

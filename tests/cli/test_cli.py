@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 import pytest
+from memory_gateway import MemoryGateway
 
 from fixgateway.cli.main import COMMANDS, app, invoke
 from fixgateway.core.model import Draft
@@ -175,11 +176,8 @@ def test_a_closed_pipe_is_no_error() -> None:
 # ---------------------------------------------------------------- against a gateway
 
 
-class MemoryGateway:
-    """Keeps what it is told; refuses what names no symbol."""
-
-    def __init__(self) -> None:
-        self.done: list[tuple[Any, ...]] = []
+class CommandGateway(MemoryGateway):
+    """Refuses an account and a broker."""
 
     def submit_statement(self, draft: Draft, door: str, actor: str) -> Outcome:
         self.done.append((draft.statement_id, draft.trade_date, door, actor))
@@ -191,30 +189,6 @@ class MemoryGateway:
     def operate(self, actor: str, action: str, target: str, reason: str) -> OperateOutcome:
         self.done.append((actor, action, target, reason))
         return OperateOutcome(target != "BRK9", "no counterparty BRK9")
-
-    def pass_turn(self, actor: str, statement_id: str, account: str, reason: str) -> OperateOutcome:
-        self.done.append(("pass", actor, statement_id, account, reason))
-        return OperateOutcome(account != "nobody", "passed" if account != "nobody" else "account nobody is unknown", 8)
-
-    def set_holding(self, actor: str, account: str, symbol: str, quantity: str, reason: str) -> OperateOutcome:
-        self.done.append(("holding", actor, account, symbol, quantity, reason))
-        return OperateOutcome(True, "set", 9)
-
-    def rotations(self) -> dict[str, list[str]]:
-        return {"P": ["B", "A"], "Q": ["C"]}
-
-    def sessions(self) -> list[Row]:
-        return [{"name": "OMS1", "role": "oms", "up": True, "enabled": True, "next_sender": 12,
-                 "next_target": 34, "address": "127.0.0.1"}]  # fmt: skip
-
-    def session_action(
-        self, name: str, action: str, next_sender: int | None, next_target: int | None, actor: str
-    ) -> OperateOutcome:
-        self.done.append((name, action, next_sender, next_target, actor))
-        return OperateOutcome(True)
-
-    def status(self) -> Row:
-        return {}
 
 
 STATEMENT = {"statement_id": "S-1", "symbol": "XYZ", "total": "50000", "state": "active",
@@ -237,8 +211,8 @@ def only(wanted: str, row: Row) -> Any:
 
 
 @pytest.fixture
-def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryGateway]:
-    memory = MemoryGateway()
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandGateway]:
+    memory = CommandGateway()
     queries = Queries(
         lambda: [STATEMENT], only("S-1", STATEMENT), list, list, only("A 1", ALLOCATION), only("S-1", TRACE)
     )
@@ -255,7 +229,7 @@ def output_json(capsys: Captured) -> Any:
     return json.loads(out)
 
 
-def test_statement_add(gateway: MemoryGateway, capsys: Captured) -> None:
+def test_statement_add(gateway: CommandGateway, capsys: Captured) -> None:
     assert invoke(["statement", "add", EXAMPLE]) == 0
     out = capsys.readouterr().out
     assert "registered S-1 (journal record 5)" in out
@@ -271,7 +245,7 @@ def test_statement_add(gateway: MemoryGateway, capsys: Captured) -> None:
 
 
 def test_a_refused_statement_exits_1_with_its_problems(
-    gateway: MemoryGateway, tmp_path: Path, capsys: Captured
+    gateway: CommandGateway, tmp_path: Path, capsys: Captured
 ) -> None:
     file = tmp_path / "s.csv"
     file.write_text("statement_id,account,quantity\nS-2,A,1\n\nS-2,CLIENT-X,1\n")
@@ -284,7 +258,7 @@ def test_a_refused_statement_exits_1_with_its_problems(
     assert document["problems"][0]["row"] == 4
 
 
-def test_reads(gateway: MemoryGateway, capsys: Captured) -> None:
+def test_reads(gateway: CommandGateway, capsys: Captured) -> None:
     for arguments, words, document in (
         (["statement", "list"], ["S-1", "XYZ", "50000"], [STATEMENT]),
         (["statement", "show", "S-1"], ["S-1", "CLIENT-A", "25000"], STATEMENT),
@@ -301,12 +275,12 @@ def test_reads(gateway: MemoryGateway, capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["statement", "show", "S-9"], ["trace", "S/9?x#"], ["explain", "A-9"]])
-def test_an_unknown_id_exits_1(gateway: MemoryGateway, arguments: list[str], capsys: Captured) -> None:
+def test_an_unknown_id_exits_1(gateway: CommandGateway, arguments: list[str], capsys: Captured) -> None:
     assert invoke([*arguments, "--json"]) == 1
     assert error_lines(capsys)
 
 
-def test_operations(gateway: MemoryGateway, capsys: Captured) -> None:
+def test_operations(gateway: CommandGateway, capsys: Captured) -> None:
     for arguments in (
         ["orders", "halt", "--reason", "drill"],
         ["orders", "resume", "BRK1", "--reason", "over"],
@@ -351,7 +325,7 @@ def test_something_else_answers(tmp_path: Path, capsys: Captured) -> None:
     assert "check --url" in error_lines(capsys)[0]
 
 
-def test_the_url_comes_from_the_configuration(gateway: MemoryGateway, tmp_path: Path, capsys: Captured) -> None:
+def test_the_url_comes_from_the_configuration(gateway: CommandGateway, tmp_path: Path, capsys: Captured) -> None:
     port = os.environ.pop("FIXGATEWAY_URL").rpartition(":")[2]
     for name in ("policy.toml", "accounts.csv", "gateway.toml"):
         shutil.copy(ROOT / "config" / name, tmp_path)

@@ -25,12 +25,13 @@ def test_scripts_are_strict_and_portable(script: Path) -> None:
     assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
 
 
-def test_continuous_integration_gets_strace_runs_the_tests_and_nothing_else() -> None:
+def test_continuous_integration_gets_strace_and_a_browser_runs_the_tests_and_nothing_else() -> None:
     lines = [x for x in (ROOT / ".ci" / "run").read_text().splitlines() if x and not x.startswith(("#", "set "))]
-    assert len(lines) == 2
-    assert "strace" in lines[0]
-    assert lines[0].endswith("|| true")
-    assert "/scripts/test" in lines[1]
+    *optional, last = lines
+    for wanted, line in zip(("strace", "chromium"), optional, strict=True):
+        assert wanted in line
+        assert line.endswith("|| true")
+    assert "/scripts/test" in last
 
 
 def test_a_wrong_interpreter_is_named_with_a_remedy() -> None:

@@ -289,7 +289,7 @@ def test_the_shipped_policy_names_its_terms_and_an_error_account() -> None:
     rules, rows = policy.load(folder / "policy.toml"), accounts.load(folder / "accounts.csv")
     assert list(account_problems(rules, {row.account: row for row in rows}, "")) == []
     written = set(re.findall(r"^(\w+) = ", rules.text, re.MULTILINE))
-    not_needed = {"min_value", "tiers"}
+    not_needed = {"min_value", "tiers", "approved_on", "disclosed_on", "exceptions_wait"}
     assert set(policy.Terms.model_fields) - written == not_needed
     assert (rules.overfill, rules.error_account) == (Overfill.ERROR_ACCOUNT, "ERROR")
 

@@ -244,9 +244,13 @@ def _all_affirmed(live: Live) -> dict[str, list[dict[str, object]]] | None:
 
 
 def midday() -> ZoneInfo:
-    """A time zone in which it is about noon, so that deadlines of today can be a minute away."""
-    hours = 12 - datetime.now(ZoneInfo("UTC")).hour
-    return ZoneInfo(f"Etc/GMT{-hours:+d}" if hours else "UTC")
+    """A time zone in which midnight is hours away, so that deadlines of today can be a minute away.
+
+    Never east of UTC: the sessions of calendar 24/7 are UTC days and would end on another day there.
+    """
+    hour = datetime.now(ZoneInfo("UTC")).hour
+    behind = hour - 12 if hour >= 12 else 12 if hour < 6 else 6
+    return ZoneInfo(f"Etc/GMT+{behind}" if behind else "UTC")
 
 
 def test_missing_confirmations_are_asked_for_and_the_deadline_is_a_breach(make: Callable[..., Live]) -> None:

@@ -9,9 +9,10 @@ from typing import Any, get_args
 import pytest
 from booked import CONFIRMING, confirm, report, sent
 from prometheus_client.parser import text_string_to_metric_families
-from worlds import POLICY, World, draft, one
+from worlds import POLICY, TODAY, World, draft, one
 
 from fixgateway.core import outputs
+from fixgateway.core.desk_facts import DeliveryNoted, ReconciliationRecorded
 from fixgateway.core.inputs import ExecKind, Input
 from fixgateway.core.outputs import Output, SendAllocation
 from fixgateway.monitor.metrics import CATALOGUE, MSG_TYPES, OTHER, Metrics, increments
@@ -28,7 +29,10 @@ def evening() -> list[tuple[Input, tuple[Output, ...]]]:
         (world.inputs[-1], decided)
         for decided in (report(world, alloc_id), confirm(world, alloc_id), world.tick(local_time="20:30:00"))
     ]
-    return [(source, decided) for source, decided in kept if decided]
+    first, second = world.inputs[-1], world.inputs[-2]
+    desk = (DeliveryNoted("A-1-1", "mail", True, ""), ReconciliationRecorded(TODAY, "f", "ab", 4, 4, 0, "ops"))
+    failed = (DeliveryNoted("A-1-1", "pigeon", False, ""), ReconciliationRecorded(TODAY, "", "", 0, 0, 0, ""))
+    return [(source, decided) for source, decided in kept if decided] + [(first, desk), (second, failed)]
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -93,6 +97,8 @@ def test_every_metric_takes_the_labels_of_the_catalogue() -> None:
     metrics.unacked_orders("BRK1", 4)
     metrics.orders_off(["full"])
     metrics.journal_free(5)
+    metrics.alerts_unacknowledged({"critical": 2})
+    metrics.alerts_undelivered("mail", 3)
     seen: dict[str, set[tuple[str, ...]]] = {}
     for family in text_string_to_metric_families(metrics.text().decode()):
         for sample in family.samples:

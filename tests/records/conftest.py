@@ -1,6 +1,7 @@
 """Databases to project into, and days to project."""
 
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,12 +13,15 @@ from uuid import uuid4
 
 import pytest
 from booked import CONFIRMING, confirm, report, sent
+from desks import DESK_SETUP, PEOPLE, Desk
 from sqlalchemy import Engine, create_engine, text
 from worlds import ACCOUNTS, SETUP, TODAY, World, draft, one
 
+from fixgateway.core.desk_inputs import RecordPerson
 from fixgateway.core.inputs import AccountAnswer, AllocationAck, Configure, ExecKind, RenewCalendar
 from fixgateway.core.model import Account, Calendar, FeeTerms, MarketDay, Setup
 from fixgateway.core.outputs import Output, SendAllocation
+from fixgateway.core.people import Person
 from fixgateway.journal.codec import encode_outputs
 from fixgateway.journal.records import Kind, Record, pack_wire_out
 from fixgateway.journal.segments import Writer
@@ -53,19 +57,31 @@ def postgresql_url() -> Iterator[str]:
             server.cleanup()
 
 
+def _new_database(admin: Engine, template: str = "template0") -> str:
+    """The URL of a fresh database on the session's server."""
+    name = f"t{uuid4().hex}"
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'"))
+    return admin.url.set(database=name).render_as_string(hide_password=False)
+
+
 @pytest.fixture
 def new_postgresql(postgresql_url: str) -> Iterator[Callable[[], str]]:
     """Makes URLs of fresh, empty databases on the session's server."""
     admin = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
-
-    def make() -> str:
-        name = f"t{uuid4().hex}"
-        with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"))
-        return admin.url.set(database=name).render_as_string(hide_password=False)
-
-    yield make
+    yield lambda: _new_database(admin)
     admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_url: str) -> str:
+    """A database with the tables in it: making them anew takes a second, a copy a tenth of one."""
+    admin = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
+    engine = connect(_new_database(admin), ".")
+    create_schema(engine)
+    engine.dispose()
+    admin.dispose()
+    return str(engine.url.database)
 
 
 @pytest.fixture
@@ -74,22 +90,43 @@ def new_sqlite(tmp_path: Path) -> Callable[[], str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def new_url(request: pytest.FixtureRequest) -> Callable[[], str]:
-    """Makes URLs of fresh databases, once for each kind of database."""
-    make: Callable[[], str] = request.getfixturevalue(f"new_{request.param}")
-    return make
+def database(request: pytest.FixtureRequest) -> str:
+    """The kind of database; a test that uses it runs once for each."""
+    return str(request.param)
 
 
 @pytest.fixture
-def new_engine(new_url: Callable[[], str], tmp_path: Path) -> Iterator[Callable[[], Engine]]:
-    """Makes fresh databases with the tables in them."""
+def new_url(request: pytest.FixtureRequest, database: str) -> Callable[[], str]:
+    """Makes URLs of fresh databases, once for each kind of database."""
+    make: Callable[[], str] = request.getfixturevalue(f"new_{database}")
+    return make
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with the tables in it, to be copied."""
+    directory = tmp_path_factory.mktemp("template")
+    engine = connect("sqlite:///{data_dir}/records.db", directory)
+    create_schema(engine)
+    engine.dispose()
+    return directory / "records.db"
+
+
+@pytest.fixture
+def new_engine(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Iterator[Callable[[], Engine]]:
+    """Makes fresh databases with the tables in them, once for each kind of database."""
     engines: list[Engine] = []
 
     def make() -> Engine:
-        engine = connect(new_url(), tmp_path)
-        engines.append(engine)
-        create_schema(engine)
-        return engine
+        if database == "sqlite":
+            file = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / f"{uuid4().hex}.db")
+            engines.append(connect(f"sqlite:///{file}", tmp_path))
+        else:
+            admin = create_engine(request.getfixturevalue("postgresql_url"), isolation_level="AUTOCOMMIT")
+            url = _new_database(admin, request.getfixturevalue("postgresql_template"))
+            admin.dispose()
+            engines.append(connect(url, tmp_path))
+        return engines[-1]
 
     yield make
     for engine in engines:
@@ -113,6 +150,15 @@ class Journaled(World):
         """A message was sent for output ``position`` of what ``input_seq`` decided."""
         ts_ns = self.ts_ns + 1_795_446_000_000_000_000
         self.entries.append((Kind.WIRE_OUT, session, ts_ns, pack_wire_out(input_seq, position, raw)))
+        self.seq += 1
+
+    def say(self, *decided: Output) -> None:
+        """A decision as if the engine had made it, of an input that was not given to it."""
+        self.seq += 1
+        self.ts_ns += 1_000_000
+        ts_ns = self.ts_ns + 1_795_446_000_000_000_000
+        self.entries.append((Kind.CONTROL, "", ts_ns, b"an input"))
+        self.entries.append((Kind.DECISION, "", ts_ns, encode_outputs(self.seq, decided)))
         self.seq += 1
 
     def _journaled(self, decided: tuple[Output, ...]) -> tuple[Output, ...]:
@@ -187,6 +233,24 @@ def records_of(entries: list[Entry]) -> list[Record]:
 def new_world() -> type[Journaled]:
     """Makes worlds whose inputs are numbered as in a journal, see ``projected``."""
     return Journaled
+
+
+class JournaledDesk(Desk, Journaled):
+    """People at the desk, journaled."""
+
+    def __init__(self) -> None:
+        Journaled.__init__(self, DESK_SETUP)
+        for number, (name, roles) in enumerate(PEOPLE.items()):
+            person = Person(name, f"{name} name", tuple(roles))
+            self.give(RecordPerson, actor="cco" if number else "machine:root", person=person)
+
+
+@pytest.fixture
+def desk() -> JournaledDesk:
+    """The worked example with people, filled 30,000 of 50,000 and allocated."""
+    world = JournaledDesk()
+    world.example()
+    return world
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ def test_constraints_have_the_names_of_the_convention(new_engine: Callable[[], E
     assert {index["name"] for index in found.get_indexes("allocations")} == {
         "ix_allocations_alloc_id",
         "ix_allocations_statement_id",
+        "ix_allocations_trade_date",
     }
 
 

@@ -16,7 +16,7 @@ from fixgateway.core.outputs import Output
 from fixgateway.errors import UsageError
 from fixgateway.journal.records import Kind, Record
 from fixgateway.journal.segments import Writer
-from fixgateway.records import booked_tables, queries, rotation_tables
+from fixgateway.records import booked_tables, desk_tables, message_tables, queries, rotation_tables
 from fixgateway.records.columns import ID_LIMIT, bounded_id, safe_text
 from fixgateway.records.database import connect, create_schema
 from fixgateway.records.projector import Projector, WatermarkMoved
@@ -25,7 +25,8 @@ from fixgateway.records.tables import Base
 from fixgateway.records.writers import WRITERS
 
 AFTER_ALLOCATION = {
-    table.__tablename__ for module in (booked_tables, rotation_tables) for table in vars(module).values()
+    table.__tablename__ for module in (booked_tables, rotation_tables, desk_tables, message_tables)
+    for table in vars(module).values()
     if isinstance(table, type) and issubclass(table, Base) and table.__module__ == module.__name__
 }  # fmt: skip
 

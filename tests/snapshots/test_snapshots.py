@@ -13,7 +13,7 @@ from journals import Scribe, rewritten
 from worlds import TODAY, World, draft
 
 import fixgateway
-from fixgateway import snapshots
+from fixgateway import snapshot_lines, snapshots
 from fixgateway.core.inputs import ExecKind, NotSent
 from fixgateway.errors import JournalDamaged, JournalError
 from fixgateway.journal import checkpoints, keys
@@ -25,7 +25,7 @@ from fixgateway.journal.records import Kind, Record, pack_accepted, pack_wire_ou
 from fixgateway.journal.scan import Walk
 from fixgateway.journal.segments import Writer
 from fixgateway.journal.snapshots import file_name, stored
-from fixgateway.journal.state import Line
+from fixgateway.journal.state import Builder, Line
 from fixgateway.recovery import MAX_SEEN, RESET, Reader
 from fixgateway.snapshot_lines import lines, restore
 from fixgateway.snapshots import Base, Source
@@ -113,11 +113,15 @@ def day(tmp_path: Path) -> Path:
     return eventful(tmp_path / "day").close()
 
 
+def test_no_table_of_the_state_is_called_like_another_section() -> None:
+    assert Builder.sections & snapshot_lines._TAKE.keys() == set()
+
+
 def test_a_snapshot_after_any_record_and_the_rest_come_to_the_same(day: Path) -> None:
     source = Source(day / "journal")
     wanted = whole(source)
     sections = {section for section, _ in wanted}
-    assert sections >= {"memory", "reader", "state", "orders", "pending", "undecided", "seen", "recent"}
+    assert sections >= {"memory", "reader", "state", "orders", "unsent", "undecided", "seen", "recent"}
     records = Base(source.new_reader())
     count = sum(1 for _ in snapshots.rest(records, source))
     for number in range(1, count + 1):

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from memory_gateway import MemoryGateway
 
 from fixgateway.core.model import Draft
 from fixgateway.core.outputs import Problem
@@ -25,12 +26,12 @@ STATEMENT = {
 }  # fmt: skip
 
 
-class MemoryGateway:
-    """Keeps what it is told; refuses an id it knows."""
+class ApiGateway(MemoryGateway):
+    """Refuses an id it knows."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.drafts: dict[str, tuple[Draft, str, str]] = {}
-        self.done: list[tuple[Any, ...]] = []
 
     def submit_statement(self, draft: Draft, door: str, actor: str) -> Outcome:
         if draft.statement_id == "SLOW":
@@ -47,30 +48,6 @@ class MemoryGateway:
     def operate(self, actor: str, action: str, target: str, reason: str) -> OperateOutcome:
         self.done.append((actor, action, target, reason))
         return OperateOutcome(target != "nobody", "GW-610 no counterparty nobody" if target == "nobody" else "", 3)
-
-    def pass_turn(self, actor: str, statement_id: str, account: str, reason: str) -> OperateOutcome:
-        self.done.append(("pass", actor, statement_id, account, reason))
-        return OperateOutcome(account != "nobody", "passed" if account != "nobody" else "account nobody is unknown", 8)
-
-    def set_holding(self, actor: str, account: str, symbol: str, quantity: str, reason: str) -> OperateOutcome:
-        self.done.append(("holding", actor, account, symbol, quantity, reason))
-        return OperateOutcome(True, "set", 9)
-
-    def rotations(self) -> dict[str, list[str]]:
-        return {"P": ["B", "A"], "Q": ["C"]}
-
-    def sessions(self) -> list[Row]:
-        return [{"name": "OMS1", "role": "oms", "up": True, "enabled": True, "next_sender": 2,
-                 "next_target": 3, "address": "127.0.0.1"}]  # fmt: skip
-
-    def session_action(
-        self, name: str, action: str, next_sender: int | None, next_target: int | None, actor: str
-    ) -> OperateOutcome:
-        self.done.append((name, action, next_sender, next_target, actor))
-        return OperateOutcome(True)
-
-    def status(self) -> Row:
-        return {"version": "0"}
 
 
 ROWS: dict[str, Row] = {"S-1": {"statement_id": "S-1", "total": Decimal("40.00")}}
@@ -93,8 +70,8 @@ def broken() -> list[Row]:
 
 
 @pytest.fixture
-def gateway() -> MemoryGateway:
-    return MemoryGateway()
+def gateway() -> ApiGateway:
+    return ApiGateway()
 
 
 @pytest.fixture
@@ -103,7 +80,7 @@ def health() -> Health:
 
 
 @pytest.fixture
-def server(gateway: MemoryGateway, health: Health) -> Iterator[Server]:
+def server(gateway: ApiGateway, health: Health) -> Iterator[Server]:
     queries = Queries(
         statements=lambda: list(ROWS.values()),
         statement=known(ROWS),
@@ -134,7 +111,7 @@ def assert_problem(answer: httpx.Response, status: int) -> Any:
     return document
 
 
-def test_a_statement_is_registered_by_json_and_csv(http: httpx.Client, gateway: MemoryGateway) -> None:
+def test_a_statement_is_registered_by_json_and_csv(http: httpx.Client, gateway: ApiGateway) -> None:
     answer = http.post("/api/statements", json=STATEMENT, headers={"X-Actor": "ann", "X-Door": "cli"})
     assert answer.status_code == 201
     assert answer.json() == {
@@ -206,7 +183,7 @@ def test_our_own_fault_says_so_without_details(http: httpx.Client) -> None:
     assert "secret" not in str(assert_problem(http.get("/api/orders"), 500))
 
 
-def test_operations(http: httpx.Client, gateway: MemoryGateway) -> None:
+def test_operations(http: httpx.Client, gateway: ApiGateway) -> None:
     by = {"actor": "ann", "reason": "drill"}
     assert http.post("/api/orders/halt", json={**by, "target": "all"}).json()["done"] is True
     assert http.post("/api/statements/S-1/close", json=by).status_code == 200
@@ -241,13 +218,13 @@ def test_operations(http: httpx.Client, gateway: MemoryGateway) -> None:
     ],
 )
 def test_wrong_forms_do_nothing(
-    http: httpx.Client, gateway: MemoryGateway, path: str, body: dict[str, Any]
+    http: httpx.Client, gateway: ApiGateway, path: str, body: dict[str, Any]
 ) -> None:
     assert_problem(http.post(path, json=body), 422)
     assert gateway.done == []
 
 
-def test_unknown_session(http: httpx.Client, gateway: MemoryGateway) -> None:
+def test_unknown_session(http: httpx.Client, gateway: ApiGateway) -> None:
     assert_problem(http.post("/api/sessions/OMS9/logout", json={"actor": "ann"}), 404)
     assert gateway.done == []
 
@@ -276,7 +253,7 @@ def test_own_hosts_are_accepted(http: httpx.Client, host: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-def test_what_a_web_page_can_post_is_refused(http: httpx.Client, gateway: MemoryGateway, kind: str) -> None:
+def test_what_a_web_page_can_post_is_refused(http: httpx.Client, gateway: ApiGateway, kind: str) -> None:
     body = b'{"actor":"a","target":"all","reason":"x"}'
     headers = {"Content-Type": kind} if kind else {}
     assert_problem(http.post("/api/orders/halt", content=body, headers=headers), 415)
@@ -299,7 +276,7 @@ def test_a_body_is_bounded_declared_or_not(http: httpx.Client, server: Server) -
         assert b" 413 " in raw.recv(4096)
 
 
-def test_stop_frees_the_port(gateway: MemoryGateway, health: Health) -> None:
+def test_stop_frees_the_port(gateway: ApiGateway, health: Health) -> None:
     first = serve(create_app(gateway, health, bytes, NO_QUERIES), "127.0.0.1", 0)
     first.stop()
     second = serve(create_app(gateway, health, bytes, NO_QUERIES), "127.0.0.1", first.port)
@@ -307,12 +284,12 @@ def test_stop_frees_the_port(gateway: MemoryGateway, health: Health) -> None:
     second.stop()
 
 
-def test_a_taken_port_is_a_configuration_error(server: Server, gateway: MemoryGateway, health: Health) -> None:
+def test_a_taken_port_is_a_configuration_error(server: Server, gateway: ApiGateway, health: Health) -> None:
     with pytest.raises(ConfigError, match=r"http\.port"):
         serve(create_app(gateway, health, bytes, NO_QUERIES), "127.0.0.1", server.port)
 
 
-def test_turns_and_holdings(http: httpx.Client, gateway: MemoryGateway) -> None:
+def test_turns_and_holdings(http: httpx.Client, gateway: ApiGateway) -> None:
     found = http.get("/api/rotation").json()
     assert [(row["policy_id"], row["position"], row["account"]) for row in found["queue"]] == [
         ("P", 1, "B"), ("P", 2, "A"), ("Q", 1, "C"),
