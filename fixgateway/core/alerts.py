@@ -18,7 +18,7 @@ from fixgateway.core import digest, executed, guard
 from fixgateway.core.desk_facts import AlertAcknowledged, DeliveryNoted
 from fixgateway.core.desk_inputs import AcknowledgeAlert, NoteDelivery, ReportAlert
 from fixgateway.core.facts import Alert, ExecutionApplied, StatementAllocated, StatementRefused
-from fixgateway.core.inputs import Input
+from fixgateway.core.inputs import Execution, Input
 from fixgateway.core.model import EXACT, Averaging, Completion, Method, plain_text
 from fixgateway.core.outbox import CHANNELS, MAX_ALERTS, AlertRecord
 from fixgateway.core.outputs import Output, SendAllocation, SendReport
@@ -46,6 +46,11 @@ NAMED = 5
 
 def follow(state: State, given: Input, outputs: list[Output]) -> list[Output]:
     """What an input led to, with the alerts that follow from its facts; remembers the alerts and the day's tally."""
+    kinds = set(map(type, outputs))
+    if ExecutionApplied in kinds and isinstance(given, Execution) and given.last_qty:
+        _filled(state, given, outputs)
+    if kinds.isdisjoint(_WATCHED):  # nearly every order and report: nothing to say, nothing to keep
+        return outputs
     more: list[Output] = []
     for output in outputs:
         rule = _ALSO.get(type(output))
@@ -53,8 +58,6 @@ def follow(state: State, given: Input, outputs: list[Output]) -> list[Output]:
             more += rule(state, given, output)
     if more:
         outputs = [*outputs, *more]
-    if digest.TALLIED.isdisjoint(map(type, outputs)):  # nearly every order and report: nothing to keep
-        return outputs
     for position, output in enumerate(outputs):
         if isinstance(output, Alert):
             _raise(state, given, position, output)
@@ -123,10 +126,11 @@ def _change_refused(state: State, given: Input, refused: StatementRefused) -> li
     return []
 
 
-def _filled(state: State, given: Input, applied: ExecutionApplied) -> list[Output]:
-    if applied.effect == "fill" and applied.statement_id in state.statements:
-        state.last_fills[applied.statement_id] = given.ts_ns
-    return []
+def _filled(state: State, given: Execution, outputs: list[Output]) -> None:
+    """Remember when the statement was filled last (rule A10)."""
+    for output in outputs:
+        if isinstance(output, ExecutionApplied) and output.effect == "fill" and output.statement_id in state.statements:
+            state.last_fills[output.statement_id] = given.ts_ns
 
 
 def _sent(state: State, given: Input, sent: SendAllocation) -> list[Output]:
@@ -180,10 +184,11 @@ def _divided(state: State, given: Input, division: StatementAllocated) -> list[O
 _ALSO: dict[type, Callable[[State, Any, Any], list[Output]]] = {
     SendReport: _blocked,
     StatementRefused: _change_refused,
-    ExecutionApplied: _filled,
     SendAllocation: _sent,
     StatementAllocated: _divided,
 }
+_WATCHED = digest.TALLIED.union(_ALSO)
+"""Outputs that lead to an alert, or that an alert or the digest keeps."""
 
 
 # ---------------------------------------------------------------- delivery and acknowledgement

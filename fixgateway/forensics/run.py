@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +128,22 @@ def reviewed(made: Review) -> Result:
     judged = verdicts.judged([x for x in findings if x.family in verdicts.FAVOURITISM or _secondary(x)], made.plan)
     after = {finding.id: finding for finding in judged}
     findings = [_placed(after.get(finding.id, finding)) for finding in findings]
-    findings = favouritism.with_power(made, findings)
+    findings = favouritism.with_power(made, _triaged(findings))
     return Result(made, tuple(findings), verdicts.overall(findings), figures(made))
+
+
+def _triaged(findings: Sequence[Finding]) -> list[Finding]:
+    """The other tests' p-values adjusted together (Benjamini and Hochberg): an order to look at them in, no verdict."""
+    chances = {
+        finding.id: finding.chance if finding.chance is not None else Fraction(finding.p)
+        for finding in findings
+        if finding.family not in verdicts.FAVOURITISM and not _secondary(finding) and finding.p is not None
+    }
+    adjusted = dict(zip(chances, verdicts.benjamini_hochberg(list(chances.values())), strict=True))
+    return [
+        replace(finding, p_adj=float(adjusted[finding.id])) if finding.id in adjusted else finding
+        for finding in findings
+    ]
 
 
 def _secondary(finding: Finding) -> bool:
