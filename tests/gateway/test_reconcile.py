@@ -92,16 +92,25 @@ def test_what_was_moved_at_the_custodian_opens_exceptions_and_tells_the_cco(firm
     until(lambda: any("GW-940" in box.text(n) for n in range(len(box.mails))), "the mail")
 
 
+def unseen(firm: Firm) -> int:
+    """Critical alerts nobody has acknowledged, repeats counted once, as the records have them."""
+    found = firm.people["cora"].get("/api/alerts?state=open&limit=1000").json()["rows"]
+    return len({(row["reason"], row["subject"]) for row in found if row["severity"] == "critical"})
+
+
 def test_an_acknowledged_alert_is_over(firm: Firm) -> None:
-    before = firm.live.metric("fixgateway_alerts_unacknowledged", severity="critical")
     listed = firm.people["cora"].get("/api/alerts").json()["rows"]
     (alert_id,) = [row["alert_id"] for row in listed if row["reason"] == "GW-806"]
     refused = firm.people["tom"].cli("alert", "ack", alert_id, "--text", "seen")
     assert (refused.returncode, "may not" in refused.stderr) == (1, True)
     done = firm.people["cora"].cli("alert", "ack", alert_id, "--text", "the broker has set the account up")
     assert done.returncode == 0, done.stderr
-    firm.live.wait_metric(before - 1, "fixgateway_alerts_unacknowledged", severity="critical")
     firm.live.wait_projected()
+    # A busy machine may have raised others meanwhile: the metric is compared with the records, not with a number.
+    name = "fixgateway_alerts_unacknowledged"
+    until(lambda: firm.live.metric(name, severity="critical") == unseen(firm), "the metric to say the same", 30)
+    still = firm.people["cora"].get("/api/alerts?state=open&limit=1000").json()["rows"]
+    assert alert_id not in [row["alert_id"] for row in still]
     shown = firm.people["cora"].get(f"/api/alerts/{alert_id}").json()
     assert shown["acknowledged_by"] == "cora"
     assert [x["delivered"] for x in shown["deliveries"]] == [True]
