@@ -19,7 +19,6 @@ from fixgateway.core.blotters import Compared, Row
 from fixgateway.core.state import State
 from fixgateway.desk_view import DeskView, bound_pages
 from fixgateway.exporting import Exporter
-from fixgateway.exports.catalogue import described
 from fixgateway.journal.keys import public_file
 from fixgateway.records import desk_queries, explained, fairness, queries, reconciling
 from fixgateway.records.affirmations import affirmations
@@ -150,4 +149,10 @@ def bound_exports(settings: Settings) -> Callable[[FastAPI], None]:
     """The exports of the HTTP room, made by a child process from the gateway's own files."""
     key = settings.journal_key_file
     exporter = Exporter(settings.records.url, settings.data_dir, str(public_file(key)) if key else "")
-    return lambda app: add_exports(app, exporter, described)
+
+    def catalogue() -> dict[str, dict[str, object]]:
+        from fixgateway.exports.catalogue import described  # when asked: no start waits for it
+
+        return described()
+
+    return lambda app: add_exports(app, exporter, catalogue)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fixgateway.errors import FixgatewayError, UsageError
-from fixgateway.exports.process import Request
+from fixgateway.exports.request import Request
 
 TIMEOUT_SECONDS = 900.0
 """Longest one export may take; then its process is killed."""
@@ -50,7 +50,7 @@ class Exporter:
         self._busy = threading.Lock()
 
     def export(self, kind: str, name: str, form: str, first: str, last: str, by: str) -> Exported:
-        """Make an export; see :class:`fixgateway.exports.process.Request`.
+        """Make an export; see :class:`fixgateway.exports.request.Request`.
 
         Raises:
             UsageError: there is nothing of that name.

@@ -123,7 +123,8 @@ def _made(wanted: dict[str, str], path: str, offline: bool, url: str | None, con
     if config is None:
         raise UsageError("--offline needs -c gateway.toml")
     from fixgateway.config import settings
-    from fixgateway.exports.process import Request, export
+    from fixgateway.exports.process import export
+    from fixgateway.exports.request import Request
     from fixgateway.journal.keys import public_file
 
     given = settings.load(config)

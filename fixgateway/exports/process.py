@@ -2,7 +2,7 @@
 
     python -m fixgateway.exports.process < request.json
 
-The request is one JSON document (:class:`Request`), the answer one on standard output: ``{"file": …, …}`` or
+The request is one JSON document (:class:`.request.Request`), the answer one on standard output: ``{"file": …, …}`` or
 ``{"error": …, "usage": true|false}``. The process lowers its own priority and writes files only where it is told to.
 """
 
@@ -13,7 +13,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,32 +21,11 @@ from typing import Any
 from fixgateway.errors import FixgatewayError, UsageError
 from fixgateway.exports import annual, catalogue, exam_pack, policy
 from fixgateway.exports.forms import FORMS
+from fixgateway.exports.request import Request
 from fixgateway.records.database import open_records
 from fixgateway.records.registers import Period
 
 _NICENESS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is wanted: ``kind`` is ``register``, ``exam-pack``, ``policy`` or ``annual-review``.
-
-    ``name`` is the register, statement, policy version or year; ``form`` one of :data:`.forms.FORMS`. ``target`` is the
-    file to write (``register``, ``policy``) or the directory (packs); ``archive`` asks for a zip file beside it.
-    ``first`` and ``last`` are ISO dates or "".
-    """
-
-    kind: str
-    name: str
-    target: str
-    records_url: str
-    data_dir: str
-    form: str = "csv"
-    first: str = ""
-    last: str = ""
-    by: str = ""
-    public_key: str = ""
-    archive: bool = False
 
 
 def export(request: Request, progress: Callable[[str], None] = lambda _: None) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def test_a_fill_not_yet_passed_on_reaches_the_oms_after_the_crash(make: Callable
 
 
 @pytest.mark.parametrize(
-    "seed", [1, 2, pytest.param(3, marks=pytest.mark.full), pytest.param(4, marks=pytest.mark.full)]
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.full) for seed in (2, 3, 4))]
 )
 def test_kills_in_the_middle_of_a_burst_lose_and_double_nothing(make: Callable[..., Live], seed: int) -> None:
     """The broker's side checks: every order it got was covered and came once; every order has one fate."""
