@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from live import WORKED_EXAMPLE, WORKED_SHARES, Live, order, shares, statement, until
-from team import Member, assemble
+from team import ROLES, Member, assemble
 from trading import Trade
 
 from fixgateway.config.exceptions import read
@@ -145,3 +145,30 @@ def test_every_attempt_is_on_record(firm: Firm) -> None:
     exported = firm.people["aude"].get("/api/exports/registers/refused-actions?form=json")
     assert {row["actor"] for row in json.loads(exported.text)["rows"]} == refused()
     assert firm.people["tom"].get("/api/exports/registers/refused-actions").status_code == 403
+
+
+def test_a_crash_between_approval_and_allocation_sends_it_once(make: Callable[..., Live]) -> None:
+    """The broker is away when the exception is approved, and the gateway is killed before it comes back."""
+    live = make().start()
+    trade = Trade(live, 50_000, lines=WORKED_EXAMPLE)
+    people = assemble(live, {name: ROLES[name] for name in ("cora", "olga")})
+    trade.fill(30_000, "100")
+    trade.cancelled()
+    first = trade.allocation()
+    trade.acknowledge(first)
+    until(lambda: live.rows("SELECT 1 FROM allocations WHERE status = 'accepted'"), "the P in the records", 30)
+    live.broker.close()
+    until(lambda: not next(x for x in live.get("/api/sessions") if x["name"] == "BRK1")["up"], "the broker away", 30)
+    lines = [{"account": account, "quantity": quantity} for account, quantity in FAIR.items()]
+    named = {"kind": "deviation", "statement_id": trade.statement_id, "code": "CLIENT-FIRST"}
+    body = {**named, "text": WHY, "lines": lines}
+    exception_id = people["olga"].post("/api/exceptions", body).json()["subject"]
+    approved = people["cora"].post(f"/api/exceptions/{exception_id}/approve", {"text": "Agreed, see the file note."})
+    assert approved.status_code == 200, approved.text
+    live.kill()
+    broker = live.listen("BRK1")
+    live.restart()
+    # The new peer begins at 1, so what it had may be lost: the first J comes again too, with 97=Y.
+    replacement = broker.expect("J", 30, AllocTransType="1")
+    assert (replacement.get(71), replacement.get(72), shares(replacement)) == ("1", first.get(70), FAIR)
+    assert live.rows("SELECT count(*) FROM allocations WHERE trans_type = '1'") == [(1,)]
